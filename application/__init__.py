@@ -1,0 +1,1 @@
+"""What can be asked: commands, queries, the contract of a format, and the formats themselves."""

@@ -1,0 +1,1 @@
+"""What is true: values, aggregates and their events. Pure; no I/O, no clock, no environment."""

@@ -1,0 +1,1 @@
+"""How ports are kept: PostgreSQL, blobs, caches, processes."""

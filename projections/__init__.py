@@ -1,0 +1,1 @@
+"""What can be seen: read models folded from the log, and the queries over them."""
