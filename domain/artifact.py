@@ -1,0 +1,160 @@
+"""An artifact: one stored file at a path in a repository. One stream per path."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+from uuid import UUID
+
+import msgspec
+
+from domain.errors import Conflict, NotFound
+from domain.event import Event
+
+Overwrite = Literal["never", "replace", "burn"]
+"""Whether a path may be published again: `replace` gives a new revision, `never` refuses while the artifact is there,
+`burn` refuses for ever, also after a delete (PyPI file names, npm versions)."""
+
+
+class ArtifactExists(Conflict):
+    """The path is taken by other bytes."""
+
+    template = "{path} already exists with other content; published artifacts do not change"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path=path)
+
+
+class ArtifactBurnt(Conflict):
+    """The path was published and deleted before, and this format never gives a name twice."""
+
+    template = "{path} already existed and was deleted; this name cannot be used again"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path=path)
+
+
+class ArtifactNotFound(NotFound):
+    """No artifact at that path, now or at the asked position."""
+
+    template = "{path} not found"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path=path)
+
+
+class ArtifactPublished(Event, frozen=True, kw_only=True):
+    """Bytes are at a path.
+
+    package: the name by which the format groups, normalised; empty when it groups nothing. metadata: the format's own
+    facts, JSON of at most 16 KiB; larger ones are a blob named by `metadata_blob`. digests: further ones that the
+    format publishes. blobs: every other blob the artifact needs (extracted metadata files), by role.
+    """
+
+    TOPIC: ClassVar[str] = "artifact.published"
+    repository: UUID
+    path: str
+    package: str = ""
+    name: str = ""
+    version: str = ""
+    sha256: str
+    size_bytes: int
+    media_type: str
+    digests: dict[str, str] = {}
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    metadata_blob: str | None = None
+    blobs: dict[str, str] = {}
+    revision: int = 1
+
+
+class ArtifactDeleted(Event, frozen=True, kw_only=True):
+    """Nothing is at the path any more. The bytes stay for history until they are purged or their time is over."""
+
+    TOPIC: ClassVar[str] = "artifact.deleted"
+    repository: UUID
+    path: str
+    package: str = ""
+    version: str = ""
+    reason: str = ""
+
+
+class ArtifactPropertiesSet(Event, frozen=True, kw_only=True):
+    """The artifact's properties are now exactly these; name to values."""
+
+    TOPIC: ClassVar[str] = "artifact.properties-set"
+    repository: UUID
+    path: str
+    package: str = ""
+    properties: dict[str, tuple[str, ...]]
+
+
+class ArtifactDownloaded(Event, frozen=True, kw_only=True):
+    """One access, recorded only where a repository's settings ask for it."""
+
+    TOPIC: ClassVar[str] = "artifact.downloaded"
+    repository: UUID
+    path: str
+    sha256: str
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """What the next decision needs. sha256 is None while nothing is at the path."""
+
+    repository: UUID | None = None
+    path: str = ""
+    package: str = ""
+    version: str = ""
+    sha256: str | None = None
+    revision: int = 0
+    properties: dict[str, tuple[str, ...]] = {}
+
+
+def evolve(state: Artifact, event: Event) -> Artifact:
+    """Fold one event."""
+    match event:
+        case ArtifactPublished():
+            return Artifact(
+                repository=event.repository,
+                path=event.path,
+                package=event.package,
+                version=event.version,
+                sha256=event.sha256,
+                revision=event.revision,
+            )
+        case ArtifactDeleted():
+            return msgspec.structs.replace(state, sha256=None, properties={})
+        case ArtifactPropertiesSet():
+            return msgspec.structs.replace(state, properties=event.properties)
+        case _:
+            return state
+
+
+def publish(state: Artifact, proposed: ArtifactPublished, overwrite: Overwrite) -> list[Event]:
+    """Put bytes at the path. The same bytes again are nothing new; other bytes go by the overwrite rule."""
+    if state.sha256 == proposed.sha256 and overwrite != "replace":
+        return []
+    if overwrite != "replace":
+        if state.sha256 is not None:
+            raise ArtifactExists(proposed.path)
+        if overwrite == "burn" and state.revision:
+            raise ArtifactBurnt(proposed.path)
+    return [msgspec.structs.replace(proposed, revision=state.revision + 1)]
+
+
+def delete(state: Artifact, path: str, reason: str) -> list[Event]:
+    """Take the artifact away; raises ArtifactNotFound when nothing is there."""
+    if state.sha256 is None or state.repository is None:
+        raise ArtifactNotFound(path)
+    return [
+        ArtifactDeleted(
+            repository=state.repository, path=path, package=state.package, version=state.version, reason=reason
+        )
+    ]
+
+
+def set_properties(state: Artifact, path: str, properties: dict[str, tuple[str, ...]]) -> list[Event]:
+    """Replace the properties; nothing happens when they are already these."""
+    if state.sha256 is None or state.repository is None:
+        raise ArtifactNotFound(path)
+    if state.properties == properties:
+        return []
+    return [ArtifactPropertiesSet(repository=state.repository, path=path, package=state.package, properties=properties)]

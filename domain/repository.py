@@ -1,0 +1,119 @@
+"""A repository: its key, format, kind, visibility and settings."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Literal
+from uuid import UUID
+
+import msgspec
+
+from domain.errors import Invalid, NotFound
+from domain.event import Event
+
+Kind = Literal["local", "remote", "virtual", "staging", "snapshot"]
+
+_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
+
+
+class RepositoryNotFound(NotFound):
+    """No repository of that key, or none that this caller may know of."""
+
+    template = "repository '{key}' not found"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key=key)
+
+
+class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What an administrator chose for one repository.
+
+    overwrite: `default` follows the format; `allow` replaces, `once` refuses a second publish of a path.
+    record_access: every download becomes an event. Sizes in bytes; None is no limit.
+    """
+
+    overwrite: Literal["default", "allow", "once"] = "default"
+    versioning_enabled: bool = False
+    quota_bytes: int | None = None
+    record_access: bool = False
+
+
+class RepositoryCreated(Event, frozen=True, kw_only=True):
+    """A repository exists from here on. source and source_position: of a snapshot, what it shows."""
+
+    TOPIC: ClassVar[str] = "repository.created"
+    repository: UUID
+    key: str
+    name: str
+    description: str | None = None
+    format: str
+    kind: Kind
+    public: bool = False
+    settings: Settings = Settings()
+    source: UUID | None = None
+    source_position: int | None = None
+
+
+class RepositoryUpdated(Event, frozen=True, kw_only=True):
+    """Some attributes changed; UNSET ones did not."""
+
+    TOPIC: ClassVar[str] = "repository.updated"
+    repository: UUID
+    key: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
+    public: bool | msgspec.UnsetType = msgspec.UNSET
+    settings: Settings | msgspec.UnsetType = msgspec.UNSET
+
+
+class RepositoryDeleted(Event, frozen=True, kw_only=True):
+    """The repository and all its content vanish from every view of the present."""
+
+    TOPIC: ClassVar[str] = "repository.deleted"
+    repository: UUID
+    key: str
+
+
+class Repository(msgspec.Struct, frozen=True):
+    """What the next decision needs."""
+
+    id: UUID | None = None
+    key: str = ""
+    kind: Kind = "local"
+    format: str = ""
+    settings: Settings = Settings()
+    deleted: bool = False
+
+
+def evolve(state: Repository, event: Event) -> Repository:
+    """Fold one event."""
+    match event:
+        case RepositoryCreated():
+            return Repository(
+                id=event.repository, key=event.key, kind=event.kind, format=event.format, settings=event.settings
+            )
+        case RepositoryUpdated():
+            key = state.key if event.key is msgspec.UNSET else event.key
+            settings = state.settings if event.settings is msgspec.UNSET else event.settings
+            return msgspec.structs.replace(state, key=key, settings=settings)
+        case RepositoryDeleted():
+            return msgspec.structs.replace(state, deleted=True)
+        case _:
+            return state
+
+
+def checked_key(text: str) -> str:
+    """A repository key: 1 to 128 of letters, digits, `-`, `_`, `.`; not starting with `.` or `-`; no `..`."""
+    if not _KEY.match(text) or ".." in text:
+        raise Invalid(
+            f"repository key {text!r}: use 1 to 128 letters, digits, '-', '_' or '.', not starting with '.' or '-', "
+            "and without '..'"
+        )
+    return text
+
+
+def require_live(state: Repository, key: str) -> Repository:
+    """The repository, or RepositoryNotFound when it never was or no longer is."""
+    if state.id is None or state.deleted:
+        raise RepositoryNotFound(key)
+    return state
