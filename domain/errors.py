@@ -1,4 +1,4 @@
-"""The error families. Each family means one kind of answer; `api/errors.py` maps it to a status, a format to its dialect.
+"""The error families. Each family means one kind of answer; `api/errors.py` maps it to a status, a format to a dialect.
 
 A concrete error is a small class with fields and a one-line template. Raise a family itself only where no caller
 will ever tell the case apart from its neighbours.

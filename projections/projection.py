@@ -1,0 +1,33 @@
+"""What a projection is: a name, the tables it owns, and a fold of events into rows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from psycopg import Cursor
+
+from application.log import Recorded
+
+Row = tuple[Any, ...]
+
+
+class Projection(ABC):
+    """A read model in the making. Rows and position change in one transaction, which the runner owns.
+
+    name: of the tracking row and the lock. tables: all that it writes; unqualified names, so that a rebuild can write
+    the same tables in another schema. on_poison: what an event that cannot be folded does — `halt` for whatever clients
+    or permissions depend on (stale beats wrong), `skip` for search and statistics.
+    """
+
+    name: ClassVar[str]
+    tables: ClassVar[tuple[str, ...]]
+    on_poison: ClassVar[Literal["halt", "skip"]] = "halt"
+
+    @abstractmethod
+    def apply(self, cursor: Cursor[Row], events: Sequence[Recorded]) -> None:
+        """Fold events, in position order, into the tables. Called again with the same events after a failure."""
+
+    def idle(self, cursor: Cursor[Row], position: int) -> None:  # noqa: B027 - most have nothing to do
+        """Called about once a second while there is nothing to read; `position` is the projection's own."""
