@@ -1,0 +1,1 @@
+"""The catalogue: repositories, packages, versions, marks, artifacts, blob references, revisions."""

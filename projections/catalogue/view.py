@@ -1,0 +1,252 @@
+"""Queries over the catalogue, now and as of a position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg import Connection
+
+from application.catalogue import (
+    ArtifactRow,
+    Child,
+    PackageRow,
+    RepositoryRow,
+    VersionRow,
+)
+from domain.repository import Settings
+from projections.projection import Row
+
+Connect = Callable[[], AbstractContextManager[Connection[Row]]]
+
+_REPOSITORY = (
+    "repository, key, name, description, format, kind, public, settings, source, source_position, "
+    "created_at, created_by, updated_at, since"
+)
+_PACKAGE = "repository, package, name, created_at, updated_at"
+_VERSION = "version, created_at, created_by, yanked, deprecated"
+_ARTIFACT = (
+    "artifact, repository, path, package, name, version, sha256, size_bytes, media_type, digests, metadata, "
+    "metadata_blob, blobs, properties, revision, published_at, published_by, since"
+)
+
+_digests = msgspec.json.Decoder(dict[str, str])
+_properties = msgspec.json.Decoder(dict[str, tuple[str, ...]])
+_settings = msgspec.json.Decoder(Settings)
+
+_PAGE = 500
+_FOREVER = (1 << 62) - 1
+
+
+class CatalogueView:
+    """The Catalogue port over the tables of the catalogue projection."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    def repository(self, key: str, at: int | None = None) -> RepositoryRow | None:
+        """See Catalogue."""
+        rows = self._select(_REPOSITORY, "view_repository", "key = %(key)s", {"key": key}, at)
+        if not rows and at is not None:
+            now = self.repository(key)
+            return self.repository_by_id(now.id, at) if now else None
+        return _repository_row(rows[0]) if rows else None
+
+    def repository_by_id(self, repository: UUID, at: int | None = None) -> RepositoryRow | None:
+        """See Catalogue."""
+        parameters = {"repository": repository}
+        rows = self._select(_REPOSITORY, "view_repository", "repository = %(repository)s", parameters, at)
+        return _repository_row(rows[0]) if rows else None
+
+    def repositories(self) -> list[RepositoryRow]:
+        """See Catalogue."""
+        rows = self._select(_REPOSITORY, "view_repository", "true", {}, None, "ORDER BY key")
+        return [_repository_row(row) for row in rows]
+
+    def packages(
+        self, repository: UUID, at: int | None = None, *, after: str = "", limit: int | None = None
+    ) -> list[PackageRow]:
+        """See Catalogue."""
+        rows = self._select(
+            _PACKAGE,
+            "view_package",
+            "repository = %(repository)s AND package > %(after)s",
+            {"repository": repository, "after": after, "limit": limit},
+            at,
+            "ORDER BY package LIMIT %(limit)s",
+        )
+        return [PackageRow(*row) for row in rows]
+
+    def versions(self, repository: UUID, package: str, at: int | None = None) -> list[VersionRow]:
+        """See Catalogue."""
+        rows = self._select(
+            _VERSION,
+            "view_version",
+            "repository = %(repository)s AND package = %(package)s",
+            {"repository": repository, "package": package},
+            at,
+            "ORDER BY created_at, version",
+        )
+        return [VersionRow(*row) for row in rows]
+
+    def marks(self, repository: UUID, package: str, kind: str, at: int | None = None) -> dict[str, str]:
+        """See Catalogue."""
+        rows = self._select(
+            "name, value",
+            "view_mark",
+            "repository = %(repository)s AND package = %(package)s AND kind = %(kind)s",
+            {"repository": repository, "package": package, "kind": kind},
+            at,
+            "ORDER BY name",
+            within="int8range(since, until) @> %(at)s::bigint",
+        )
+        return dict(rows)  # type: ignore[arg-type]
+
+    def artifact(self, repository: UUID, path: str, at: int | None = None) -> ArtifactRow | None:
+        """See Catalogue."""
+        parameters = {"repository": repository, "path": path}
+        rows = self._select(
+            _ARTIFACT, "view_artifact", "repository = %(repository)s AND path = %(path)s", parameters, at
+        )
+        return _artifact_row(rows[0]) if rows else None
+
+    def artifact_by_id(self, artifact: UUID, at: int | None = None) -> ArtifactRow | None:
+        """See Catalogue."""
+        rows = self._select(_ARTIFACT, "view_artifact", "artifact = %(artifact)s", {"artifact": artifact}, at)
+        return _artifact_row(rows[0]) if rows else None
+
+    def artifacts(self, repository: UUID, package: str, at: int | None = None) -> list[ArtifactRow]:
+        """See Catalogue."""
+        rows = self._select(
+            _ARTIFACT,
+            "view_artifact",
+            "repository = %(repository)s AND package = %(package)s",
+            {"repository": repository, "package": package},
+            at,
+            "ORDER BY path",
+        )
+        return [_artifact_row(row) for row in rows]
+
+    def artifacts_below(
+        self, repository: UUID, prefix: str, at: int | None = None, *, after: str = "", limit: int = 1000
+    ) -> list[ArtifactRow]:
+        """See Catalogue."""
+        condition = "repository = %(repository)s AND path > %(after)s AND path >= %(prefix)s"
+        if prefix:
+            condition += " AND path < %(end)s"
+        rows = self._select(
+            _ARTIFACT,
+            "view_artifact",
+            condition,
+            {"repository": repository, "prefix": prefix, "end": _successor(prefix), "after": after, "limit": limit},
+            at,
+            "ORDER BY path LIMIT %(limit)s",
+        )
+        return [_artifact_row(row) for row in rows]
+
+    def children(
+        self, repository: UUID, directory: str, at: int | None = None, *, after: str = "", limit: int = 1000
+    ) -> list[Child]:
+        """See Catalogue. Skips from folder to folder: the cost goes by entries, not by what lies below them."""
+        found: list[Child] = []
+        cursor = directory + after
+        if after:
+            cursor = max(cursor, directory + after + "/" + "\U0010ffff")
+        while len(found) < limit:
+            page = self.artifacts_below(repository, directory, at, after=cursor, limit=min(_PAGE, limit + 1))
+            if not page:
+                break
+            cursor = _collect(found, page, directory)
+        return found[:limit]
+
+    def revision(self, repository: UUID, scope: str, at: int | None = None) -> int:
+        """See Catalogue."""
+        with self._connect() as connection:
+            row = connection.execute(
+                "SELECT revision FROM view_revision WHERE repository = %s AND scope = %s AND revision <= %s "
+                "ORDER BY revision DESC LIMIT 1",
+                (repository, scope, _FOREVER if at is None else at),
+                prepare=True,
+            ).fetchone()
+        return row[0] if row else 0
+
+    def changes(self, after: int, upto: int, limit: int) -> list[tuple[UUID, str, int]]:
+        """Scopes that changed at positions in (after, upto], at most `limit`, in order."""
+        with self._connect() as connection:
+            return connection.execute(
+                "SELECT repository, scope, revision FROM view_revision WHERE revision > %s AND revision <= %s "
+                "ORDER BY revision LIMIT %s",
+                (after, upto, limit),
+                prepare=True,
+            ).fetchall()  # type: ignore[return-value]
+
+    def checkpoint(self, name: str) -> int | None:
+        """See Catalogue."""
+        with self._connect() as connection:
+            row = connection.execute("SELECT position FROM view_checkpoint WHERE name = %s", (name,)).fetchone()
+        return row[0] if row else None
+
+    def blobs_known(self, digests: Sequence[str]) -> set[str]:
+        """See Catalogue."""
+        with self._connect() as connection:
+            rows = connection.execute(
+                "SELECT d FROM unnest(%s::text[]) AS d WHERE EXISTS (SELECT FROM view_blob WHERE sha256 = d)",
+                (list(digests),),
+            ).fetchall()
+        return {row[0] for row in rows}
+
+    def _select(
+        self,
+        columns: str,
+        table: str,
+        condition: str,
+        parameters: dict[str, Any],
+        at: int | None,
+        tail: str = "",
+        *,
+        within: str = "since <= %(at)s AND until > %(at)s",
+    ) -> list[Row]:
+        if at is None:
+            query = f"SELECT {columns} FROM {table} WHERE {condition} {tail}"
+        else:
+            parameters = {**parameters, "at": at}
+            query = (
+                f"SELECT {columns} FROM {table} WHERE {condition} AND since <= %(at)s UNION ALL "
+                f"SELECT {columns} FROM {table}_h WHERE {condition} AND {within} {tail}"
+            )
+        with self._connect() as connection:
+            return connection.execute(query, parameters, prepare=True).fetchall()
+
+
+def _collect(found: list[Child], page: list[ArtifactRow], directory: str) -> str:
+    """Add the entries of a page; returns where to read on."""
+    for row in page:
+        name, slash, _ = row.path[len(directory) :].partition("/")
+        if slash:
+            found.append(Child(name, None))
+            return f"{directory}{name}/\U0010ffff"
+        found.append(Child(name, row))
+    return page[-1].path
+
+
+def _successor(prefix: str) -> str:
+    """The smallest text after everything that starts with the prefix, in byte order."""
+    return prefix + "\U0010ffff"
+
+
+def _repository_row(row: Row) -> RepositoryRow:
+    values = list(row)
+    values[7] = _settings.decode(values[7])
+    return RepositoryRow(*values)
+
+
+def _artifact_row(row: Row) -> ArtifactRow:
+    values = list(row)
+    values[9] = _digests.decode(values[9])
+    values[10] = msgspec.Raw(values[10].encode())
+    values[12] = _digests.decode(values[12])
+    values[13] = _properties.decode(values[13])
+    return ArtifactRow(*values)
