@@ -1,0 +1,1 @@
+"""Keys that sign for the registry."""
