@@ -103,7 +103,7 @@ class CatalogueView:
             "ORDER BY name",
             within="int8range(since, until) @> %(at)s::bigint",
         )
-        return dict(rows)  # type: ignore[arg-type]
+        return dict(rows)
 
     def artifact(self, repository: UUID, path: str, at: int | None = None) -> ArtifactRow | None:
         """See Catalogue."""
@@ -181,7 +181,7 @@ class CatalogueView:
                 "ORDER BY revision LIMIT %s",
                 (after, upto, limit),
                 prepare=True,
-            ).fetchall()  # type: ignore[return-value]
+            ).fetchall()
 
     def checkpoint(self, name: str) -> int | None:
         """See Catalogue."""
