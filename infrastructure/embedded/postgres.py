@@ -26,6 +26,7 @@ DATABASE = "artifact_keeper"
 ROLE = "artifact_keeper"
 SUPERUSER = "postgres"
 
+_ORPHANS = "pre-existing shared memory block"
 _LOG_TAIL_BYTES = 2000
 
 
@@ -122,7 +123,9 @@ class EmbeddedPostgres:
         process, pause = self.process, 0.01
         while process is not None:
             if has_ended(process):
-                raise ServerDidNotStart("PostgreSQL", f"it ended with status {reap(process)}", self._log_tail())
+                self._retry_or_raise(deadline)
+                process = self.process
+                continue
             try:
                 psycopg.connect(self.dsn("postgres", SUPERUSER), connect_timeout=10).close()
             except psycopg.OperationalError as fault:
@@ -132,6 +135,15 @@ class EmbeddedPostgres:
                 pause = min(2 * pause, 0.5)
             else:
                 return
+
+    def _retry_or_raise(self, deadline: float) -> None:
+        """A server killed a moment ago may leave processes that end with their statement; until then none can start."""
+        log = self._log_tail()
+        if self.process is None or _ORPHANS not in log or time.monotonic() >= deadline:
+            status = None if self.process is None else reap(self.process)
+            raise ServerDidNotStart("PostgreSQL", f"it ended with status {status}", log)
+        time.sleep(0.2)
+        self.launch()
 
     def _ensure_database(self) -> None:
         """Create the registry's role and database unless a former start did.
