@@ -64,7 +64,8 @@ class BlobStore(Protocol):
 
     def keep(self, spooled: Spooled) -> None:
         """Store durably under the digest; returns only when a crash cannot lose it. Idempotent: keeping bytes that are
-        already there refreshes `modified_at`, which is what protects them from the collector."""
+        already there refreshes `modified_at`, which is what protects them from the collector.
+        """
 
     def open(self, sha256: str, offset: int = 0) -> BinaryIO:
         """The bytes from `offset` on; seekable when the store is local."""

@@ -35,7 +35,7 @@ def package_table() -> HistoryTable:
         "view_package",
         _PACKAGE_KEY,
         [
-            Column("name", "text", loose=True),
+            Column("name", "text"),
             Column("created_at", "timestamptz"),
             Column("artifacts", "int", loose=True),
             Column("updated_at", "timestamptz", loose=True),

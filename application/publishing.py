@@ -1,0 +1,203 @@
+"""Publishing, deleting and judging artifacts: store the bytes, decide, append, wait until the index shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from application.catalogue import Catalogue
+from application.log import Change, EventLog, Receipt
+from application.ports import BlobStore, Spool, Spooled
+from domain import artifact, package
+from domain.artifact import Artifact, ArtifactPublished, Overwrite
+from domain.errors import NotFound
+from domain.event import Event, Metadata
+from domain.ids import artifact_id, package_id
+from domain.package import Package
+from domain.repository import Settings
+
+MAX_INLINE_METADATA_BYTES = 16 * 1024
+
+Decide: TypeAlias = Callable[[], list[Change]]
+"""Loads and decides; called again after a lost race."""
+
+DecidePackage: TypeAlias = Callable[[Package], Sequence[Event]]
+"""Pure: from a package's state to events."""
+
+
+class Progress(Protocol):
+    """How far read models are; see `projections.progress`."""
+
+    def reached(self, names: Iterable[str], position: int, timeout_seconds: float = 6.0) -> bool:
+        """Wait until the named projections have passed a position everywhere."""
+
+
+class NewFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file to publish.
+
+    package: normalised name, empty for formats that group nothing. metadata: JSON. blobs: further bytes that belong to
+    it, by role. overwrite: the format's rule; the repository's setting goes before it.
+    """
+
+    path: str
+    spooled: Spooled
+    media_type: str
+    package: str = ""
+    name: str = ""
+    version: str = ""
+    algorithms: tuple[str, ...] = ()
+    metadata: bytes = b"{}"
+    blobs: dict[str, Spooled] = {}
+    overwrite: Overwrite = "never"
+
+
+class Target(msgspec.Struct, frozen=True):
+    """The repository a command goes to, and who sends it."""
+
+    repository: UUID
+    settings: Settings
+    meta: Metadata
+
+
+class Publishing:
+    """The commands that formats and the management API give."""
+
+    def __init__(self, log: EventLog, catalogue: Catalogue, blobs: BlobStore, spool: Spool, progress: Progress) -> None:
+        self._log = log
+        self._catalogue = catalogue
+        self._blobs = blobs
+        self._spool = spool
+        self._progress = progress
+
+    def publish(
+        self, target: Target, files: Sequence[NewFile], package_events: PackageDecision | None = None
+    ) -> Receipt:
+        """Put files into the repository, with what follows for their package, as one atomic set of events.
+
+        Answers when the catalogue shows it. Position 0: everything was there already, byte for byte. Raises
+        ArtifactExists or ArtifactBurnt by the overwrite rule.
+        """
+        proposed = [(file, self._store(target, file)) for file in files]
+        blind = True
+
+        def decide() -> list[Change]:
+            nonlocal blind
+            changes = [self._publish_one(target, file, event, blind=blind) for file, event in proposed]
+            blind = False  # the first try assumes new paths and reads nothing; a collision in the log corrects it
+            if decision is not None:
+                changes.append(decision.change(self._log, target.repository))
+            return changes
+
+        return self._append(decide, target.meta)
+
+    def delete(
+        self, target: Target, paths: Sequence[str], reason: str = "", more: PackageDecision | None = None
+    ) -> Receipt:
+        """Take artifacts away, all or none. Raises ArtifactNotFound."""
+
+        def decide() -> list[Change]:
+            changes = [self._delete_one(target, path, reason) for path in paths]
+            if decision is not None:
+                changes.append(decision.change(self._log, target.repository))
+            return changes
+
+        return self._append(decide, target.meta)
+
+    def delete_version(self, target: Target, package_name: str, version: str, reason: str = "") -> Receipt:
+        """Take every artifact of a version away; an empty version means the whole package. Raises NotFound."""
+        rows = self._catalogue.artifacts(target.repository, package_name)
+        paths = [row.path for row in rows if not version or row.version == version]
+        if not paths:
+            raise NotFound(f"{package_name} {version}".strip() + " not found")
+        return self.delete(target, paths, reason)
+
+    def set_properties(self, target: Target, path: str, properties: dict[str, tuple[str, ...]]) -> Receipt:
+        """Replace the properties of an artifact."""
+
+        def decide() -> list[Change]:
+            state, version = self._artifact(target.repository, path)
+            events = artifact.set_properties(state, path, properties)
+            return [Change(artifact_id(target.repository, path), version, events, target.repository)]
+
+        return self._append(decide, target.meta)
+
+    def judge(self, target: Target, decision: PackageDecision) -> Receipt:
+        """Change what is true of a package: tags, yanks, deprecations, owners, status."""
+        return self._append(lambda: [decision.change(self._log, target.repository)], target.meta)
+
+    # steps
+
+    def _store(self, target: Target, file: NewFile) -> ArtifactPublished:
+        """Bytes before the event that names them; a crash in between leaves a blob for the collector."""
+        for spooled in (file.spooled, *file.blobs.values()):
+            self._blobs.keep(spooled)
+        metadata, metadata_blob = file.metadata, None
+        if len(metadata) > MAX_INLINE_METADATA_BYTES:
+            metadata, metadata_blob = b"{}", self._store_bytes(file.metadata)
+        return ArtifactPublished(
+            repository=target.repository,
+            path=file.path,
+            package=file.package,
+            name=file.name,
+            version=file.version,
+            sha256=file.spooled.sha256,
+            size_bytes=file.spooled.size_bytes,
+            media_type=file.media_type,
+            digests={name: file.spooled.digests[name] for name in file.algorithms},
+            metadata=msgspec.Raw(metadata),
+            metadata_blob=metadata_blob,
+            blobs={role: spooled.sha256 for role, spooled in file.blobs.items()},
+        )
+
+    def _store_bytes(self, data: bytes) -> str:
+        with self._spool.create() as writer:
+            writer.write(data)
+            spooled = writer.finish()
+            self._blobs.keep(spooled)
+        return spooled.sha256
+
+    def _publish_one(self, target: Target, file: NewFile, event: ArtifactPublished, *, blind: bool) -> Change:
+        state, version = (Artifact(), 0) if blind else self._artifact(target.repository, file.path)
+        events = artifact.publish(state, event, _overwrite(target.settings, file.overwrite))
+        return Change(artifact_id(target.repository, file.path), version, events, target.repository)
+
+    def _delete_one(self, target: Target, path: str, reason: str) -> Change:
+        state, version = self._artifact(target.repository, path)
+        events = artifact.delete(state, path, reason)
+        return Change(artifact_id(target.repository, path), version, events, target.repository)
+
+    def _artifact(self, repository: UUID, path: str) -> tuple[Artifact, int]:
+        return self._log.load(artifact_id(repository, path), Artifact(), artifact.evolve)
+
+    def _append(self, decide: Decide, meta: Metadata) -> Receipt:
+        receipt = self._log.execute(decide, meta)
+        self._progress.reached(("catalogue",), receipt.position)
+        return receipt
+
+
+class PackageDecision:
+    """A decision about one package, made on its state at the moment of appending.
+
+    decide: from the package's state to events, as the functions in `domain.package` do.
+    """
+
+    def __init__(self, package_name: str, decide: DecidePackage) -> None:
+        self._package = package_name
+        self._decide = decide
+
+    def change(self, log: EventLog, repository: UUID) -> Change:
+        """The decision as a change of the package's stream."""
+        stream = package_id(repository, self._package)
+        state, version = log.load(stream, Package(), package.evolve)
+        return Change(stream, version, list(self._decide(state)), repository)
+
+
+def _overwrite(settings: Settings, format_rule: Overwrite) -> Overwrite:
+    if settings.overwrite == "allow" or settings.versioning_enabled:
+        return "replace"
+    if settings.overwrite == "once" and format_rule == "replace":
+        return "never"
+    return format_rule
