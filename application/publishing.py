@@ -72,9 +72,7 @@ class Publishing:
         self._spool = spool
         self._progress = progress
 
-    def publish(
-        self, target: Target, files: Sequence[NewFile], package_events: PackageDecision | None = None
-    ) -> Receipt:
+    def publish(self, target: Target, files: Sequence[NewFile], decision: PackageDecision | None = None) -> Receipt:
         """Put files into the repository, with what follows for their package, as one atomic set of events.
 
         Answers when the catalogue shows it. Position 0: everything was there already, byte for byte. Raises
@@ -94,7 +92,7 @@ class Publishing:
         return self._append(decide, target.meta)
 
     def delete(
-        self, target: Target, paths: Sequence[str], reason: str = "", more: PackageDecision | None = None
+        self, target: Target, paths: Sequence[str], reason: str = "", decision: PackageDecision | None = None
     ) -> Receipt:
         """Take artifacts away, all or none. Raises ArtifactNotFound."""
 
