@@ -34,7 +34,10 @@ def entry_of(position: int, stream_id: UUID, version: int, recorded_at: datetime
     and entry bundles disclose none of it. recorded_at must be aware. Raises Invalid when a number or the topic does
     not fit.
     """
-    name = topic.encode()
+    try:
+        name = topic.encode()
+    except UnicodeEncodeError as error:
+        raise Invalid("a topic that is not Unicode does not fit into a log entry") from error
     if len(name) > MAX_TOPIC_BYTES:
         raise Invalid(f"a topic of {len(name)} bytes does not fit into a log entry")
     since = recorded_at - _EPOCH
