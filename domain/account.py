@@ -1,4 +1,4 @@
-"""People and service accounts: who they are, how they sign in, and when they are locked out.
+"""People and service accounts: who they are, what they are allowed in general, and that they are gone.
 
 Names, addresses and password hashes are sealed under a key per person that is kept outside the log; erasing the key
 erases the person while every hash over the log stays valid.
@@ -6,16 +6,30 @@ erases the person while every hash over the log stays valid.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import re
+import unicodedata
 from typing import ClassVar, Literal
 from uuid import UUID
 
 import msgspec
 
-from domain.errors import NotFound, Unauthenticated
+from domain.errors import Conflict, Invalid, NotFound
 from domain.event import Event
+from domain.session import SessionEnded as SessionEnded  # noqa: PLC0414
+from domain.session import SessionRefreshed as SessionRefreshed  # noqa: PLC0414
+from domain.session import SessionStarted as SessionStarted  # noqa: PLC0414
+from domain.sign_in import AccessDenied as AccessDenied  # noqa: PLC0414
+from domain.sign_in import LoginFailed as LoginFailed  # noqa: PLC0414
+from domain.sign_in import LoginRefused as LoginRefused  # noqa: PLC0414
 
 AccountKind = Literal["user", "service"]
+
+MAX_REMEMBERED_PASSWORDS = 24
+MAX_EMAIL = 254
+MAX_DISPLAY_NAME = 255
+
+_USERNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,127}\Z")
+_EMAIL = re.compile(r"[^\s@<>\"(),:;\\\[\]]{1,64}@[^\s@<>\"(),:;\\\[\]]{1,253}\Z")
 
 
 class AccountNotFound(NotFound):
@@ -27,10 +41,10 @@ class AccountNotFound(NotFound):
         super().__init__(user=user)
 
 
-class CredentialRefused(Unauthenticated):
-    """Wrong name, wrong password, locked or disabled: the caller never learns which."""
+class LastAdministrator(Conflict):
+    """Nobody could administer the registry any more."""
 
-    template = "invalid username or password"
+    template = "this is the last active administrator; make another one first"
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +59,10 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class UserCreated(Event, frozen=True, kw_only=True):
-    """An account exists. profile: a sealed Profile. password: a sealed hash, empty when none is set."""
+    """An account exists. profile: a sealed Profile. password: a sealed hash, empty when none is set.
+
+    setup: the first administrator of an instance that stays locked until somebody chose this account's password.
+    """
 
     TOPIC: ClassVar[str] = "user.created"
     user: UUID
@@ -55,10 +72,11 @@ class UserCreated(Event, frozen=True, kw_only=True):
     admin: bool = False
     must_change_password: bool = False
     provider: str = "local"
+    setup: bool = False
 
 
 class UserUpdated(Event, frozen=True, kw_only=True):
-    """Some attributes changed; UNSET ones did not."""
+    """Some attributes changed; UNSET ones did not. Losing `active` or `admin` voids every earlier session."""
 
     TOPIC: ClassVar[str] = "user.updated"
     user: UUID
@@ -69,7 +87,10 @@ class UserUpdated(Event, frozen=True, kw_only=True):
 
 
 class PasswordChanged(Event, frozen=True, kw_only=True):
-    """A new password; every earlier session of the user is void."""
+    """A new password; every earlier session of the user is void.
+
+    must_change_password: somebody else chose it, and it opens nothing but the door to a new one.
+    """
 
     TOPIC: ClassVar[str] = "user.password-changed"
     user: UUID
@@ -84,86 +105,36 @@ class UserDeleted(Event, frozen=True, kw_only=True):
     user: UUID
 
 
-class LoginFailed(Event, frozen=True, kw_only=True):
-    """A wrong password for an existing account. locked_until: set when this one locked it."""
+class UserErased(Event, frozen=True, kw_only=True):
+    """The key of this person is destroyed: nothing personal of theirs can be read any more, anywhere in the log."""
 
-    TOPIC: ClassVar[str] = "user.login-failed"
+    TOPIC: ClassVar[str] = "user.erased"
     user: UUID
-    failures: int
-    locked_until: datetime | None = None
-
-
-class LoginRefused(Event, frozen=True, kw_only=True):
-    """A sign-in that never reached a password check: unknown name, locked or disabled account, bad token.
-
-    user: the account where one is known. suppressed: how many equal ones since the last were not recorded.
-    """
-
-    TOPIC: ClassVar[str] = "access.login-refused"
-    user: UUID | None = None
-    reason: str
-    suppressed: int = 0
-
-
-class AccessDenied(Event, frozen=True, kw_only=True):
-    """Somebody tried what they may not. action: what was asked; resource: of what."""
-
-    TOPIC: ClassVar[str] = "access.denied"
-    repository: UUID | None = None
-    action: str
-    resource: str
-    suppressed: int = 0
-
-
-class SessionStarted(Event, frozen=True, kw_only=True):
-    """A sign-in succeeded."""
-
-    TOPIC: ClassVar[str] = "session.started"
-    session: UUID
-    user: UUID
-    method: str
-
-
-class SessionRefreshed(Event, frozen=True, kw_only=True):
-    """Refresh token number `number` of the session was used; the next one is number + 1."""
-
-    TOPIC: ClassVar[str] = "session.refreshed"
-    session: UUID
-    user: UUID
-    number: int
-
-
-class SessionEnded(Event, frozen=True, kw_only=True):
-    """The session is over: logout, or a refresh token was used twice."""
-
-    TOPIC: ClassVar[str] = "session.ended"
-    session: UUID
-    user: UUID
-    reason: str
+    reason: str = ""
 
 
 class Account(msgspec.Struct, frozen=True):
-    """What the next decision needs."""
+    """What the next decision needs. passwords: sealed hashes, the one in use last.
+
+    setup: still the provisional first administrator.
+    """
 
     id: UUID | None = None
     kind: AccountKind = "user"
     profile: bytes = b""
-    password: bytes = b""
+    passwords: tuple[bytes, ...] = ()
     admin: bool = False
     active: bool = True
     must_change_password: bool = False
-    failures: int = 0
-    locked_until: datetime | None = None
+    provider: str = "local"
+    setup: bool = False
     deleted: bool = False
+    erased: bool = False
 
-
-class Session(msgspec.Struct, frozen=True):
-    """What the next decision about a session needs. number: of the refresh token that is good now."""
-
-    user: UUID | None = None
-    number: int = 0
-    refreshed_at: datetime | None = None
-    ended: bool = False
+    @property
+    def password(self) -> bytes:
+        """The sealed hash in use; empty when there is none."""
+        return self.passwords[-1] if self.passwords else b""
 
 
 def evolve(state: Account, event: Event) -> Account:
@@ -175,9 +146,11 @@ def evolve(state: Account, event: Event) -> Account:
                 id=event.user,
                 kind=event.kind,
                 profile=event.profile,
-                password=event.password,
+                passwords=(event.password,) if event.password else (),
                 admin=event.admin,
                 must_change_password=event.must_change_password,
+                provider=event.provider,
+                setup=event.setup,
             )
         case UserUpdated():
             changed = {
@@ -189,44 +162,72 @@ def evolve(state: Account, event: Event) -> Account:
         case PasswordChanged():
             return replace(
                 state,
-                password=event.password,
+                passwords=(*state.passwords, event.password)[-MAX_REMEMBERED_PASSWORDS:],
                 must_change_password=event.must_change_password,
-                failures=0,
-                locked_until=None,
+                setup=state.setup and event.must_change_password,
             )
-        case LoginFailed():
-            return replace(state, failures=event.failures, locked_until=event.locked_until or state.locked_until)
         case UserDeleted():
-            return replace(state, deleted=True, active=False)
+            return replace(state, deleted=True, active=False, setup=False)
+        case UserErased():
+            return replace(state, erased=True, profile=b"", passwords=())
         case _:
             return state
 
 
-def evolve_session(state: Session, event: Event) -> Session:
-    """Fold one event of a session's stream."""
-    match event:
-        case SessionStarted():
-            return Session(user=event.user)
-        case SessionRefreshed():
-            return msgspec.structs.replace(state, number=event.number + 1)
-        case SessionEnded():
-            return msgspec.structs.replace(state, ended=True)
-        case _:
-            return state
+def require_live(state: Account, user: UUID) -> Account:
+    """The account, or AccountNotFound when it never was or no longer is."""
+    if state.id is None or state.deleted:
+        raise AccountNotFound(user)
+    return state
 
 
-def is_locked(state: Account, now: datetime) -> bool:
-    """Whether sign-ins are refused at `now`, right password or not."""
-    return state.locked_until is not None and now < state.locked_until
-
-
-def wrong_password(state: Account, now: datetime, threshold: int, duration: timedelta) -> list[Event]:
-    """Count a failure; at the threshold the account is locked for the duration. Failures before a lock that is over
-    do not count.
-    """
-    if state.id is None:
+def update(
+    state: Account,
+    *,
+    profile: bytes | msgspec.UnsetType = msgspec.UNSET,
+    admin: bool | msgspec.UnsetType = msgspec.UNSET,
+    active: bool | msgspec.UnsetType = msgspec.UNSET,
+    must_change_password: bool | msgspec.UnsetType = msgspec.UNSET,
+) -> list[Event]:
+    """Change attributes; nothing happens when all are as asked. profile: sealed, UNSET unless its content differs."""
+    assert state.id is not None  # noqa: S101 - callers hold a live account
+    wanted = {"admin": admin, "active": active, "must_change_password": must_change_password}
+    changed = {
+        name: value
+        for name, value in wanted.items()
+        if value is not msgspec.UNSET and value is not getattr(state, name)
+    }
+    if not changed and profile is msgspec.UNSET:
         return []
-    over = state.locked_until is not None and now >= state.locked_until
-    failures = 1 if over else state.failures + 1
-    locked_until = now + duration if failures >= threshold else None
-    return [LoginFailed(user=state.id, failures=failures, locked_until=locked_until)]
+    return [UserUpdated(user=state.id, profile=profile, **changed)]
+
+
+def checked_username(text: str) -> str:
+    """A user name: 1 to 128 of letters, digits, `.`, `_`, `@`, `+`, `-`, beginning with a letter, a digit or `_`.
+
+    No colon, so that it fits Basic credentials (RFC 7617 section 2).
+    """
+    if not _USERNAME.match(text):
+        raise Invalid(
+            "a username is 1 to 128 letters, digits or . _ @ + - and begins with a letter, a digit or an underscore"
+        )
+    return text
+
+
+def checked_email(text: str) -> str:
+    """An e-mail address as people have them: one `@`, no white space or quoting; at most 254 characters."""
+    if len(text) > MAX_EMAIL or not _EMAIL.match(text) or not text.isprintable():
+        raise Invalid("this is not an e-mail address that can be used here")
+    return text
+
+
+def checked_display_name(text: str | None) -> str | None:
+    """A name to show; None and empty are no name."""
+    if text and (len(text) > MAX_DISPLAY_NAME or not text.isprintable()):
+        raise Invalid(f"a display name has at most {MAX_DISPLAY_NAME} characters and no control characters")
+    return text or None
+
+
+def name_key(text: str) -> str:
+    """What two spellings of one user name or e-mail address have in common."""
+    return unicodedata.normalize("NFKC", text).casefold()

@@ -34,3 +34,8 @@ def grant_id(principal: UUID, target: UUID) -> UUID:
 def checkpoint_id(name: str) -> UUID:
     """The stream of a named position."""
     return uuid5(NAMESPACE, f"checkpoint\0{name}")
+
+
+def attempts_id(user: UUID) -> UUID:
+    """The stream of an account's wrong passwords."""
+    return uuid5(NAMESPACE, f"attempts\0{user.hex}")

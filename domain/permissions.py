@@ -94,6 +94,34 @@ def evolve(state: Grant, event: Event) -> Grant:
             return state
 
 
+def give(
+    state: Grant, grant: UUID, principal_type: str, principal: UUID, target_type: str, target: UUID, actions: list[str]
+) -> list[Event]:
+    """Grant the actions; raises GrantExists while another grant of the principal on that target stands."""
+    if state.live and state.id != grant:
+        raise GrantExists
+    given = checked_actions(actions)
+    if state.live and (state.actions, state.principal_type, state.target_type) == (given, principal_type, target_type):
+        return []
+    return [
+        GrantGiven(
+            grant=grant,
+            principal_type=principal_type,
+            principal=principal,
+            target_type=target_type,
+            target=target,
+            actions=given,
+        )
+    ]
+
+
+def revoke(state: Grant) -> list[Event]:
+    """Take the grant back; raises GrantNotFound when there is none."""
+    if not state.live or state.id is None:
+        raise GrantNotFound
+    return [GrantRevoked(grant=state.id, principal=state.principal, target=state.target)]
+
+
 def checked_actions(actions: list[str]) -> tuple[Action, ...]:
     """Actions in their canonical order, without repetition; raises Invalid for unknown ones or none."""
     unknown = sorted(set(actions) - set(ACTIONS))
@@ -105,8 +133,10 @@ def checked_actions(actions: list[str]) -> tuple[Action, ...]:
 class Principal(msgspec.Struct, frozen=True):
     """Who asks, as established for one request.
 
-    id: None for anonymous callers. scopes: None is every scope (sessions, passwords). repositories: None is not
-    confined. grants: repository id to the actions granted there; `SYSTEM_TARGET` for the whole system.
+    id: None for anonymous callers. via: how they proved it (`password`, `session`, `token:<id>`, `ticket`). session:
+    the one a session's token belongs to. scopes: None is every scope (sessions, passwords). repositories: None is not
+    confined. grants: repository id to the actions granted there; `SYSTEM_TARGET` for the system itself (creating
+    repositories). everywhere: actions on every repository for which there is no grant of the caller's own.
     """
 
     id: UUID | None = None
@@ -118,6 +148,8 @@ class Principal(msgspec.Struct, frozen=True):
     scopes: tuple[str, ...] | None = None
     repositories: frozenset[UUID] | None = None
     grants: dict[UUID, frozenset[str]] = {}
+    everywhere: frozenset[str] = frozenset()
+    session: UUID | None = None
 
     @property
     def authenticated(self) -> bool:
@@ -126,7 +158,15 @@ class Principal(msgspec.Struct, frozen=True):
 
     @property
     def is_admin(self) -> bool:
-        """Whether the caller acts as administrator: an administrator's scoped token does so only with that scope."""
+        """Whether the caller acts as administrator of everything.
+
+        An administrator's scoped token does so only with the scope `admin`, one confined to repositories never.
+        """
+        return self.acts_as_admin and self.repositories is None
+
+    @property
+    def acts_as_admin(self) -> bool:
+        """Whether an administrator's rights count, within what the credential is confined to."""
         return self.admin and scope_allows(self.scopes, "admin")
 
 
@@ -137,7 +177,8 @@ def may(principal: Principal, action: str, repository: UUID, *, public: bool) ->
     """Whether the principal may do the action to the repository.
 
     Visibility, grants, token scope and token confinement are all required to agree. A public repository is readable by
-    everyone; writing and deleting always need a grant. `admin` implies the rest.
+    everyone; writing and deleting always need a grant. Grants on the repository itself decide alone where there are
+    any. `admin` implies the rest.
     """
     if principal.repositories is not None and repository not in principal.repositories:
         return False
@@ -145,14 +186,14 @@ def may(principal: Principal, action: str, repository: UUID, *, public: bool) ->
         return False
     if action == "read" and public:
         return True
-    if principal.admin:
+    if principal.acts_as_admin:
         return True
-    granted = principal.grants.get(repository, frozenset()) | principal.grants.get(SYSTEM_TARGET, frozenset())
-    return action in granted or "admin" in granted
+    granted = principal.grants.get(repository, principal.everywhere)
+    return action in granted or "admin" in granted or "admin" in principal.everywhere
 
 
 def may_administer(principal: Principal) -> bool:
     """Whether the principal may create repositories: an administrator, or a system grant of `admin`."""
-    if not scope_allows(principal.scopes, "write:repositories"):
+    if principal.repositories is not None or not scope_allows(principal.scopes, "write:repositories"):
         return False
-    return principal.admin or "admin" in principal.grants.get(SYSTEM_TARGET, frozenset())
+    return principal.acts_as_admin or "admin" in principal.grants.get(SYSTEM_TARGET, frozenset())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
 import msgspec
 
-from domain.errors import Invalid, NotFound
+from domain.errors import Forbidden, Invalid, NotFound
 from domain.event import Event
 
 SCOPES = frozenset(
@@ -41,6 +42,21 @@ ADMIN_SCOPES = frozenset(
 """Scopes that only an administrator may give out."""
 
 MAX_SCOPES = 50
+MAX_NAME = 128
+MAX_DESCRIPTION = 1024
+MAX_DAYS = 3650
+
+_PREFIX_DIGITS = 8
+_SECRET = re.compile(r"[0-9a-f]{8}_[0-9a-f]{32}\Z")
+
+
+class ScopeRefused(Forbidden):
+    """The caller may not hand out that scope."""
+
+    template = "you may not create a token with the scope '{scope}'"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(scope=scope)
 
 
 class TokenNotFound(NotFound):
@@ -93,6 +109,36 @@ def evolve(state: Token, event: Event) -> Token:
             return state
 
 
+def revoke(state: Token, token: UUID) -> list[Event]:
+    """Take the token back; nothing happens when it is already."""
+    if state.user is None:
+        raise TokenNotFound
+    return [] if state.revoked else [TokenRevoked(token=token, user=state.user)]
+
+
+def format_secret(random: bytes) -> str:
+    """The full token for 20 random bytes: 8 hexadecimal digits that are shown later too, `_`, and 32 that are not."""
+    digits = random.hex()
+    return f"{digits[:_PREFIX_DIGITS]}_{digits[_PREFIX_DIGITS:]}"
+
+
+def is_secret(text: str) -> bool:
+    """Whether the text has the form of one of our tokens."""
+    return _SECRET.match(text) is not None
+
+
+def secret_prefix(secret: str) -> str:
+    """The part of a token that may be shown."""
+    return secret[:_PREFIX_DIGITS]
+
+
+def checked_name(name: str) -> str:
+    """What the owner calls a token: 1 to 128 printable characters."""
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise Invalid(f"a token needs a name of 1 to {MAX_NAME} printable characters")
+    return name
+
+
 def checked_scopes(scopes: list[str]) -> tuple[str, ...]:
     """The scopes without repetition; raises Invalid for unknown, missing or too many ones."""
     unknown = sorted(set(scopes) - SCOPES)
@@ -108,3 +154,14 @@ def scope_allows(held: tuple[str, ...] | None, wanted: str) -> bool:
     if held is None or "admin" in held or "*" in held:
         return True
     return wanted in held or wanted.split(":", 1)[0] in held
+
+
+def check_delegation(scopes: tuple[str, ...], *, held: tuple[str, ...] | None, admin: bool) -> None:
+    """Raise ScopeRefused for a scope that this caller may not pass on.
+
+    held: the scopes of the caller's own credential, None for all. admin: whether the caller acts as administrator;
+    nobody else hands out ADMIN_SCOPES.
+    """
+    for scope in scopes:
+        if not scope_allows(held, scope) or (scope in ADMIN_SCOPES and not admin):
+            raise ScopeRefused(scope)

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from domain import account, artifact, checkpoint, claim, package, permissions, repository, storage, token
+from domain import (
+    account,
+    artifact,
+    checkpoint,
+    claim,
+    package,
+    permissions,
+    repository,
+    session,
+    sign_in,
+    storage,
+    token,
+)
 from domain.event import Event
 
 EVENTS: tuple[type[Event], ...] = (
-    account.AccessDenied,
-    account.LoginFailed,
-    account.LoginRefused,
     account.PasswordChanged,
-    account.SessionEnded,
-    account.SessionRefreshed,
-    account.SessionStarted,
     account.UserCreated,
     account.UserDeleted,
+    account.UserErased,
     account.UserUpdated,
     artifact.ArtifactDeleted,
     artifact.ArtifactDownloaded,
@@ -38,6 +45,13 @@ EVENTS: tuple[type[Event], ...] = (
     repository.RepositoryCreated,
     repository.RepositoryDeleted,
     repository.RepositoryUpdated,
+    session.SessionEnded,
+    session.SessionRefreshed,
+    session.SessionStarted,
+    sign_in.AccessDenied,
+    sign_in.FailuresCleared,
+    sign_in.LoginFailed,
+    sign_in.LoginRefused,
     storage.BlobsCollected,
     token.TokenCreated,
     token.TokenRevoked,
