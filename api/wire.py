@@ -178,7 +178,7 @@ class Wire:
             return 499
         except RegistryError as error:
             return await self._refuse(exchange, mounted, request, error)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a process edge: answered, logged, and the next request goes on
             _log.exception("%s %s failed (request %s)", method, exchange.template or mount, exchange.request_id)
             return await self._refuse(exchange, mounted, request, RegistryError("internal error"))
 

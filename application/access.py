@@ -128,10 +128,14 @@ class Access:
         if self.allows(principal, resolved, action):
             return
         row = resolved.repository
-        self._denials.record(principal, action, row.key, row.id, client)
+        self.denied(principal, action, row.key, row.id, client)
         if principal.authenticated and action != "read" and self.allows(principal, resolved, "read"):
             raise ActionForbidden(action, row.key)
         raise self.refusal(principal, row.key)
+
+    def denied(self, principal: Principal, action: str, resource: str, repository: UUID | None, client: str) -> None:
+        """Take down that something was refused."""
+        self._denials.record(principal, action, resource, repository, client)
 
     def refusal(self, principal: Principal, text: str) -> RegistryError:
         """The answer for a repository that is absent or hidden; both look the same."""

@@ -37,9 +37,9 @@ class Resolved(msgspec.Struct, frozen=True):
     content: UUID
     at: int | None
 
-    def require_present(self) -> None:
-        """Refuse writes to the past; raises PastIsReadOnly."""
-        if self.at is not None:
+    def require_present(self, action: str = "write") -> None:
+        """Refuse writes to the past; raises PastIsReadOnly. A snapshot itself can be administered."""
+        if self.at is not None and not (action == "admin" and self.repository.kind == "snapshot"):
             raise PastIsReadOnly(self.repository.key, self.at)
 
 

@@ -1,0 +1,216 @@
+"""The outermost ASGI callable: package routes to the wire, the rest to Litestar; what every answer needs, once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Protocol
+
+from api.answers import Headers, Send, encoded, send_answer
+from api.bodies import Receive
+from api.errors import error_body, error_headers, status_of
+from api.incoming import Incoming, Proxies, read_scope
+from api.wire import Exchange, Wire
+from application.access import Access
+from application.wire import Answer
+from domain.errors import Forbidden, Invalid, RegistryError
+from domain.permissions import Principal
+
+_log = logging.getLogger(__name__)
+_access_log = logging.getLogger("artifact_keeper.access")
+
+Scope = dict[str, Any]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SECURITY_HEADERS: Headers = [
+    (b"server", b"artifact-keeper"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"strict-origin-when-cross-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+]
+DEFAULT_POLICY = (
+    b"content-security-policy",
+    b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+)
+MAX_REQUEST_ID = 256
+PROBES = frozenset({b"/livez", b"/health", b"/healthz", b"/ready", b"/readyz"})
+
+
+class Observer(Protocol):
+    """Counts requests."""
+
+    def request(self, method: str, template: str, status: int, seconds: float) -> None:
+        """One request was answered."""
+
+
+class Setup(Protocol):
+    """Whether the first administrator still has to choose a password."""
+
+    def refusal(self, raw_path: bytes) -> RegistryError | None:
+        """Why a path is locked now, if it is."""
+
+
+class Gate:
+    """What is served on the port."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        management: AsgiApp,
+        *,
+        access: Access,
+        proxies: Proxies,
+        pool: ThreadPoolExecutor,
+        observer: Observer,
+        setup: Setup,
+        log_probes: bool,
+    ) -> None:
+        self._wire = wire
+        self._management = management
+        self._access = access
+        self._proxies = proxies
+        self._pool = pool
+        self._observer = observer
+        self._setup = setup
+        self._log_probes = log_probes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        started = time.perf_counter()
+        request_id = _request_id(scope["headers"])
+        answered = _Answered(send, request_id)
+        template = ""
+        try:
+            template = await self._serve(scope, receive, answered, request_id)
+        except RegistryError as error:
+            await _send_error(error, scope["method"], answered)
+        finally:
+            seconds = time.perf_counter() - started
+            self._observer.request(scope["method"], template, answered.status, seconds)
+            if self._log_probes or scope["raw_path"] not in PROBES:
+                _access_log.info(
+                    "%s %s %d %.1fms %s",
+                    scope["method"],
+                    scope["raw_path"].decode("ascii", "replace"),
+                    answered.status,
+                    seconds * 1000,
+                    request_id,
+                )
+
+    async def _serve(self, scope: Scope, receive: Receive, send: _Answered, request_id: str) -> str:
+        peer = scope["client"][0] if scope.get("client") else ""
+        incoming = read_scope(scope, peer)
+        incoming = _with_client(incoming, self._proxies.client_of(peer, incoming.headers))
+        base_url = self._proxies.base_url_of(peer, scope.get("scheme", "http"), incoming.headers)
+        locked = self._setup.refusal(incoming.raw_path)
+        if locked is not None:
+            raise locked
+        first = incoming.raw_path.split(b"/", 2)[1].decode("ascii", "replace") if b"/" in incoming.raw_path else ""
+        if self._wire.serves(first):
+            extensions = scope.get("extensions") or {}
+            exchange = Exchange(
+                incoming,
+                base_url,
+                request_id,
+                receive,
+                send,
+                pathsend="http.response.pathsend" in extensions,
+            )
+            status = await self._wire(exchange, incoming.segments())
+            send.status = status
+            return exchange.template
+        incoming.segments()  # refuses what could mean two things, before any router
+        scope["principal"] = await self._principal(incoming)
+        scope["incoming"] = incoming
+        scope["base_url"] = base_url
+        scope["request_id"] = request_id
+        _refuse_forged(incoming, scope["principal"])
+        await self._management(scope, receive, send)
+        return str(scope.get("path_template", ""))
+
+    async def _principal(self, incoming: Incoming) -> Principal:
+        known = self._access.remembered_principal(incoming.headers)
+        if known is not None:
+            return known
+        if incoming.raw_path in PROBES:
+            return Principal()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._access.authenticate, incoming.headers, incoming.client)
+
+
+class _Answered:
+    """`send`, with what every answer carries; remembers the status."""
+
+    __slots__ = ("_request_id", "_send", "started", "status")
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id.encode("latin-1", "replace")
+        self.status = 499
+        self.started = False
+
+    async def __call__(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            self.status = message["status"]
+            own = [pair for pair in message["headers"] if pair[0] != b"server"]
+            headers = [*own, *SECURITY_HEADERS, (b"x-correlation-id", self._request_id)]
+            if not any(name == b"content-security-policy" for name, _ in own):
+                headers.append(DEFAULT_POLICY)
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+
+def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
+    """The caller's own id, else the trace it belongs to (W3C Trace Context), else a new one."""
+    trace = ""
+    for name, value in headers:
+        if name == b"x-correlation-id" and value:
+            return "".join(char for char in value.decode("latin-1")[:MAX_REQUEST_ID] if char.isprintable())
+        if name == b"traceparent":
+            parts = value.decode("latin-1").split("-")
+            trace = parts[1] if len(parts) == 4 and len(parts[1]) == 32 and parts[1].isalnum() else ""
+    return trace or os.urandom(16).hex()
+
+
+def _with_client(incoming: Incoming, client: str) -> Incoming:
+    if client == incoming.client:
+        return incoming
+    return Incoming(incoming.method, incoming.raw_path, incoming.query_string, incoming.headers, client)
+
+
+def _refuse_forged(incoming: Incoming, principal: Principal) -> None:
+    """A write whose only credential is a cookie must come from our own pages (CSRF)."""
+    if incoming.method in {"GET", "HEAD", "OPTIONS"} or not principal.authenticated:
+        return
+    headers = incoming.headers
+    if "authorization" in headers or "x-api-key" in headers or not session_cookie(headers):
+        return
+    if "x-requested-with" not in headers:
+        raise Forbidden("this request needs the header X-Requested-With")
+
+
+def session_cookie(headers: Mapping[str, str]) -> str:
+    """The access token in the session cookie, or nothing."""
+    text = headers.get("cookie", "")
+    if "ak_access_token" not in text:
+        return ""
+    try:
+        morsel = SimpleCookie(text).get("ak_access_token")
+    except CookieError:
+        raise Invalid("the Cookie header is malformed") from None
+    return morsel.value if morsel is not None else ""
+
+
+async def _send_error(error: RegistryError, method: str, send: _Answered) -> None:
+    if send.started:
+        return
+    answer = Answer(status=status_of(error), body=error_body(error.code, str(error)), media_type="application/json")
+    await send_answer(answer, method, encoded(error_headers(error)), send)

@@ -1,0 +1,94 @@
+"""The one check of management routes: every handler declares what it needs, and nothing else decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
+
+from application.access import Access, CredentialNeeded
+from application.resolving import Resolved
+from domain.errors import Forbidden
+from domain.permissions import Principal
+
+NEEDS = frozenset(
+    {
+        "anonymous",
+        "user",
+        "admin",
+        "repository:read",
+        "repository:write",
+        "repository:delete",
+        "repository:admin",
+    }
+)
+
+PASSWORD_CHANGE_PATHS = ("/auth/me", "/auth/logout")
+
+
+class NeedUndeclared(TypeError):
+    """A route handler without `opt={"needs": …}`. The server does not start with one."""
+
+
+class PasswordChangeRequired(Forbidden):
+    """The account must choose a new password before anything else."""
+
+    template = "the password of this account must be changed first"
+    code = "PASSWORD_CHANGE_REQUIRED"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+def check_declared(handlers: Iterable[HTTPRouteHandler]) -> None:
+    """Raise NeedUndeclared for the first handler that does not say what it needs."""
+    for handler in handlers:
+        if handler.opt.get("needs") not in NEEDS:
+            raise NeedUndeclared(f"{sorted(handler.http_methods)} {sorted(handler.paths)} declares no needs")
+
+
+async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Litestar guard of every route."""
+    needs = handler.opt.get("needs")
+    if needs is None:
+        raise NeedUndeclared(str(handler))
+    scope: dict[str, Any] = connection.scope  # type: ignore[assignment]
+    principal: Principal = scope["principal"]
+    scope["path_template"] = next(iter(sorted(handler.paths)), "")
+    if principal.must_change_password and needs != "anonymous" and not _changes_password(connection.scope["path"]):
+        raise PasswordChangeRequired
+    if needs == "anonymous":
+        return
+    if needs.startswith("repository:"):
+        scope["resolved"] = await _require_repository(connection, principal, needs.partition(":")[2])
+        return
+    if not principal.authenticated:
+        raise CredentialNeeded
+    if needs == "admin" and not principal.is_admin:
+        access: Access = connection.app.state.app.access
+        access.denied(principal, "admin", connection.scope["path"], None, scope["incoming"].client)
+        raise Forbidden("administrator access required")
+
+
+async def _require_repository(
+    connection: ASGIConnection[Any, Any, Any, Any], principal: Principal, action: Any
+) -> Resolved:
+    scope: dict[str, Any] = connection.scope  # type: ignore[assignment]
+    app = connection.app.state.app
+    access: Access = app.access
+    key = connection.path_params["key"]
+    loop = asyncio.get_running_loop()
+    resolved = await loop.run_in_executor(app.pool, access.resolve, principal, key)
+    if resolved is None:
+        raise access.refusal(principal, key)
+    access.require(principal, resolved, action, scope["incoming"].client)
+    if action != "read":
+        resolved.require_present(action)
+    return resolved
+
+
+def _changes_password(path: str) -> bool:
+    return path.endswith("/password") or any(path.endswith(tail) for tail in PASSWORD_CHANGE_PATHS)
