@@ -10,7 +10,7 @@ from typing import NewType
 Sha256 = NewType("Sha256", str)
 """Lower-case hexadecimal SHA-256, 64 characters; the name of a blob."""
 
-HEX_LENGTHS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
+HEX_LENGTHS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128, "blake2b_256": 64}
 
 _HEX = re.compile(r"[0-9a-f]+\Z")
 
@@ -38,7 +38,7 @@ class Hasher:
 
     def __init__(self, algorithms: tuple[str, ...] = ()) -> None:
         names = dict.fromkeys(("sha256", *algorithms))
-        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in names}
+        self._hashes = {name: _new(name) for name in names}
         self.size_bytes = 0
 
     def update(self, data: bytes | bytearray | memoryview) -> None:
@@ -50,3 +50,10 @@ class Hasher:
     def digests(self) -> dict[str, str]:
         """Algorithm to lower-case hexadecimal digest; always holds `sha256`."""
         return {name: running.hexdigest() for name, running in self._hashes.items()}
+
+
+def _new(name: str) -> hashlib._Hash:
+    """An empty hash; `blake2b_256` is BLAKE2b with a 32-byte digest, as the Python index publishes it."""
+    if name == "blake2b_256":
+        return hashlib.blake2b(digest_size=32, usedforsecurity=False)  # type: ignore[return-value]
+    return hashlib.new(name, usedforsecurity=False)
