@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -20,7 +20,7 @@ from infrastructure.embedded.account import let_pass, make_readable, server_acco
 from infrastructure.embedded.cluster import check_version, configuration_of, create_cluster, settle_previous
 from infrastructure.embedded.directory import DirectoryLock, private_directory, socket_directory
 from infrastructure.embedded.errors import ServerDidNotStart, ServerPackageMissing
-from infrastructure.processes import Account, EndStep, end, has_ended, reap, spawn
+from infrastructure.processes import Account, EndStep, end, has_ended, never, reap, spawn
 
 DATABASE = "artifact_keeper"
 ROLE = "artifact_keeper"
@@ -99,10 +99,10 @@ class EmbeddedPostgres:
                 output=output,
             )
 
-    def stop(self, limit_seconds: float = 60) -> None:
+    def stop(self, limit_seconds: float = 60, hurry: Callable[[], bool] = never) -> None:
         """End the server: clients are disconnected, a checkpoint is written; past the limit as after a crash."""
         if self.process is not None:
-            end(self.process, [EndStep(signal.SIGINT, limit_seconds), EndStep(signal.SIGQUIT, 5)])
+            end(self.process, [EndStep(signal.SIGINT, limit_seconds), EndStep(signal.SIGQUIT, 5)], hurry)
             self.process = None
         if self._sockets is not None and self._sockets.parent != self._data_dir:
             shutil.rmtree(self._sockets, ignore_errors=True)

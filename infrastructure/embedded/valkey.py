@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -18,7 +19,7 @@ import redis
 from infrastructure.embedded.account import let_pass, make_readable, server_account
 from infrastructure.embedded.directory import DirectoryLock, private_directory, socket_directory
 from infrastructure.embedded.errors import ServerDidNotStart, ServerPackageMissing
-from infrastructure.processes import EndStep, end, has_ended, reap, spawn
+from infrastructure.processes import EndStep, end, has_ended, never, reap, spawn
 
 _POLL_SECONDS = 0.01
 _LOG_LIMIT_BYTES = 4 * 1024 * 1024
@@ -87,10 +88,10 @@ class EmbeddedValkey:
             environ = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
             self.process = spawn(command, environ=environ, account=account, cwd=self._data_dir, output=output)
 
-    def stop(self, limit_seconds: float = 10) -> None:
+    def stop(self, limit_seconds: float = 10, hurry: Callable[[], bool] = never) -> None:
         """End the server; what it held is gone."""
         if self.process is not None:
-            end(self.process, [EndStep(signal.SIGTERM, limit_seconds)])
+            end(self.process, [EndStep(signal.SIGTERM, limit_seconds)], hurry)
             self.process = None
         if self._sockets is not None:
             (self._sockets / "valkey.sock").unlink(missing_ok=True)
