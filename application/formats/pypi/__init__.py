@@ -1,1 +1,17 @@
 """Python packages: wheels and source distributions for pip, uv, Poetry, twine and their kin."""
+
+from application.format import Format
+from application.formats.pypi.dialect import answer_error
+from application.formats.pypi.names import order_key
+from application.formats.pypi.routes import ROUTES
+
+FORMAT = Format(
+    key="pypi",
+    title="PyPI",
+    prefix="pypi",
+    routes=ROUTES,
+    error=answer_error,
+    order=order_key,
+    aliases=("poetry",),
+    overwrite="burn",
+)

@@ -40,8 +40,8 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     """One accepted file.
 
     name, version: as the author spelled them; normalised, canonical: the keys. python_tag: of a wheel (`py3`), or
-    `source`. core_metadata: the metadata file verbatim where clients may rely on it without opening the archive (every
-    wheel; an sdist from Metadata-Version 2.2 on), else None. fields: what that file says, always.
+    `source`. metadata: METADATA or PKG-INFO, verbatim; metadata_reliable: whether clients may believe it without
+    opening the archive (every wheel; an sdist from Metadata-Version 2.2 on). fields: what it says.
     """
 
     filename: str
@@ -53,7 +53,8 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     python_tag: str
     requires_python: str | None
     summary: str | None
-    core_metadata: bytes | None
+    metadata: bytes
+    metadata_reliable: bool
     fields: CoreMetadata
 
     @property
@@ -225,6 +226,7 @@ def _distribution(filename: str, named: DistributionName, fields: CoreMetadata, 
         python_tag=named.python_tag,
         requires_python=fields.requires_python,
         summary=fields.summary,
-        core_metadata=data if reliable else None,
+        metadata=data,
+        metadata_reliable=reliable,
         fields=fields,
     )

@@ -143,6 +143,18 @@ def parse_filename(filename: str) -> DistributionName:
         raise FilenameInvalid(filename, str(fault)) from None
 
 
+def same_file(one: str, other: str) -> bool:
+    """Whether two names are spellings of one file: dots, case and the order of compressed tags do not count."""
+    if one == other:
+        return True
+    try:
+        if one.endswith(".whl"):
+            return parse_wheel_filename(one) == parse_wheel_filename(other)
+        return parse_sdist_filename(one) == parse_sdist_filename(other)
+    except ValueError:
+        return False
+
+
 def guess_version(name: PypiName, filename: str) -> str | None:
     """The version in any file name that an index of project `name` may list, legacy kinds too; None if there is none.
 

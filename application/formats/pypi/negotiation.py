@@ -9,7 +9,7 @@ HTML_V1 = "application/vnd.pypi.simple.v1+html"
 JSON_V1 = "application/vnd.pypi.simple.v1+json"
 
 # What may be asked for, and what is sent then. In this order where a client wants several equally: JSON says more.
-_OFFERED = {
+OFFERED = {
     JSON_V1: JSON_V1,
     "application/vnd.pypi.simple.latest+json": JSON_V1,
     HTML_V1: HTML_V1,
@@ -28,19 +28,26 @@ def choose(accept: str | None, format_parameter: str | None = None) -> str | Non
     Source: https://packaging.python.org/en/latest/specifications/simple-repository-api/#version-format-selection
     """
     if format_parameter:
-        return _OFFERED.get(format_parameter.strip().lower())
+        return OFFERED.get(format_parameter.strip().lower())
     ranges = _ranges(accept or "")
     if not ranges:
         return HTML if not (accept or "").strip() else None
     best: tuple[float, int, int] | None = None
     chosen = None
-    for preference, (offered, answer) in enumerate(_OFFERED.items()):
+    for preference, (offered, answer) in enumerate(OFFERED.items()):
         specificity, quality = _match(ranges, offered)
         # Named types go before wildcards; behind a wildcard the oldest form is the safest.
         rank = (quality, specificity, -preference if specificity == 2 else preference)
         if quality > 0 and (best is None or rank > best):
             best, chosen = rank, answer
     return chosen
+
+
+def prefers_json(accept: str | None) -> bool:
+    """Whether a client would rather be told of an error in JSON than in plain text, which it gets when unsure."""
+    ranges = _ranges(accept or "")
+    exactly, quality = _match(ranges, "application/json")
+    return exactly == 2 and quality > _match(ranges, "text/plain")[1]
 
 
 def _ranges(accept: str) -> dict[str, float]:

@@ -10,6 +10,7 @@ import base64
 import gzip
 import hashlib
 import io
+import re
 import struct
 import sys
 import tarfile
@@ -48,7 +49,7 @@ def metadata_text(
 
 def escaped(name: str) -> str:
     """A name as it stands in file names."""
-    return name.replace("-", "_").replace(".", "_").lower()
+    return re.sub(r"[-_.]+", "_", name).lower()
 
 
 def record_line(path: str, content: bytes) -> str:

@@ -68,7 +68,8 @@ def test_a_wheel_is_read_with_its_metadata_verbatim() -> None:
         "2.0rc1",
         "2rc1",
     )
-    assert found.core_metadata == metadata
+    assert found.metadata == metadata
+    assert found.metadata_reliable
     assert found.requires_python == ">=3.8"
     assert found.summary == "Ünïcode & <b>bold</b>"
     assert found.fields.requires_dist == ("requests>=2; extra == 'net'",)
@@ -84,8 +85,8 @@ def test_an_sdist_is_read_and_its_metadata_offered_from_2_2_on(make: Callable[..
     new = read(make(metadata=metadata_text(metadata_version="2.2")))
     old = read(make(metadata=metadata_text(metadata_version="2.1")))
     assert (new.kind, new.filetype, new.python_tag) == ("sdist", "sdist", "source")
-    assert new.core_metadata == metadata_text(metadata_version="2.2")
-    assert old.core_metadata is None
+    assert new.metadata == metadata_text(metadata_version="2.2")
+    assert (new.metadata_reliable, old.metadata_reliable) == (True, False)
     assert old.version == "1.0"
 
 
