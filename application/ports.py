@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
+from uuid import UUID
 
 import msgspec
 
@@ -90,3 +92,101 @@ class BlobStore(Protocol):
 
     def check(self) -> None:
         """Raise Unavailable when the store cannot be used (health)."""
+
+
+class BlobLease(Protocol):
+    """Some digests that the collector leaves alone while an upload is in flight."""
+
+    def extend(self, sha256s: Iterable[str]) -> None:
+        """Protect further digests, from now until the lease ends."""
+
+    def check(self) -> None:
+        """Raise Unavailable when the protection may have lapsed. Local and cheap; call it last before appending."""
+
+
+class BlobLeases(Protocol):
+    """The agreement between those who are about to refer to blobs and the one who removes blobs without reference.
+
+    Order for a publisher: hold, then keep (or see that the blob exists), check, append. The collector, for its part,
+    decides and deletes only while nobody holds the digest and nobody can begin to.
+    """
+
+    def hold(self, sha256s: Iterable[str]) -> AbstractContextManager[BlobLease]:
+        """Protect these digests in the block. Waits for a collector that is removing one of them just now.
+
+        Raises Unavailable when the agreement cannot be recorded; then nothing may be published.
+        """
+
+    def collecting(self) -> AbstractContextManager[CollectorRun]:
+        """Be the only collector of all processes in the block. Raises Conflict when there is one, Unavailable while
+        uploads may be in flight whose leases were lost.
+        """
+
+
+class CollectorRun(Protocol):
+    """One run of the collector."""
+
+    def exclude(self, sha256s: Sequence[str]) -> AbstractContextManager[Exclusion]:
+        """Let nobody take a lease on these digests in the block; those who try wait."""
+
+
+class Exclusion(Protocol):
+    """Digests that are the collector's alone for a moment."""
+
+    @property
+    def free(self) -> frozenset[str]:
+        """Those of the asked digests that nobody holds; only these may be decided about."""
+
+    def check(self) -> None:
+        """Raise Unavailable when the exclusion has ended by itself. Call it before each deletion."""
+
+
+class BlobReferences(Protocol):
+    """Which blobs the registry still needs, as a read model of the log."""
+
+    def unreferenced(self, sha256s: Sequence[str]) -> set[str]:
+        """Those of the digests that nothing refers to: no live artifact, nor history that is still to be kept.
+
+        It answers from events up to its own position; whoever deletes waits first until that has passed the head.
+        """
+
+    def former_artifacts(self, sha256s: Sequence[str]) -> int:
+        """How many artifacts once needed one of these digests."""
+
+
+class PersonalData(Protocol):
+    """Seals what is personal under a key per person that is kept outside the log. Erasing the key erases the person."""
+
+    def seal(self, person: UUID, plaintext: bytes) -> bytes:
+        """Encrypt; equal plaintexts give different results. The person's key is made when there is none yet.
+
+        Raises domain Gone for a person that was erased.
+        """
+
+    def open(self, person: UUID, sealed: bytes) -> bytes | None:
+        """Decrypt; None for a person that was erased. Raises domain Invalid for bytes that were not sealed for them."""
+
+    def erase(self, person: UUID) -> None:
+        """Destroy the person's key; idempotent. Other processes forget it with their next access notification."""
+
+    def name_digest(self, kind: str, name: str) -> str:
+        """Stands for a user name or e-mail address where equality must show and the name must not."""
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """The answer of a limiter. retry_after_seconds: until the window ends, at least 1."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    retry_after_seconds: int
+
+
+class RateLimiter(Protocol):
+    """Fixed windows that all processes share. A window begins with the first use of its key."""
+
+    def take(self, key: str, limit: int, window_seconds: int) -> Allowance:
+        """Count one use, and say whether it was within the limit."""
+
+    def peek(self, key: str, limit: int, window_seconds: int) -> Allowance:
+        """What `take` would answer, without counting."""
