@@ -60,9 +60,13 @@ class LoggedEvent(msgspec.Struct, frozen=True, tag_field="kind", tag="event", fo
     recorded_at: Annotated[datetime, Meta(tz=True)]
     state: bytes
 
+    def entry(self) -> bytes:
+        """What the log commits to for it. Raises Invalid when no log can hold it."""
+        return entry_of(self.position, self.stream, self.version, self.recorded_at, self.topic, self.state)
+
     def leaf(self) -> bytes:
         """Its leaf hash. Raises Invalid when no log can hold it."""
-        return leaf_hash(entry_of(self.position, self.stream, self.version, self.recorded_at, self.topic, self.state))
+        return leaf_hash(self.entry())
 
     def __str__(self) -> str:
         topic = self.topic if self.topic.isprintable() else ascii(self.topic)  # it may be shown on a terminal

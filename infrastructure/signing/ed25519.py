@@ -25,16 +25,50 @@ class SigningKeyInvalid(Invalid):
     """The log cannot be signed with what was configured as its key."""
 
 
-class Ed25519Signer:
-    """A private key with the name under which it signs; keeps the ports NoteSigner and CheckpointSigner."""
+class Ed25519Verifier:
+    """A public key with the name under which it is trusted; keeps NoteVerifier."""
+
+    def __init__(self, key: VerifierKey) -> None:
+        try:
+            self._public_key = Ed25519PublicKey.from_public_bytes(key.public_key)
+        except ValueError as error:
+            raise Invalid("not an Ed25519 public key") from error
+        self._key = key
+        self._key_id = key.key_id
+
+    @property
+    def name(self) -> str:
+        """The key's name, which is also the origin of the log it signs."""
+        return self._key.name
+
+    @property
+    def key_id(self) -> bytes:
+        """The four bytes before each signature."""
+        return self._key_id
+
+    @property
+    def verifier_key(self) -> str:
+        """The public key as text, for auditors to pin."""
+        return str(self._key)
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Whether the bare signature is this key's, over exactly this message."""
+        try:
+            self._public_key.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+
+class Ed25519Signer(Ed25519Verifier):
+    """A private key with the name under which it signs; keeps CheckpointSigner."""
 
     def __init__(self, name: str, private_key: Ed25519PrivateKey) -> None:
         if not is_key_name(name):
             raise SigningKeyInvalid(f"'{name}' cannot name a log: white space and '+' are not allowed")
         public_key = private_key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        super().__init__(VerifierKey(name, public_key))
         self._private_key = private_key
-        self._key = VerifierKey(name, public_key)
-        self._key_id = self._key.key_id
 
     @classmethod
     def generate(cls, name: str) -> Self:
@@ -65,21 +99,6 @@ class Ed25519Signer:
             raise SigningKeyInvalid(f"{path} can be read by other users: set its mode to 0600")
         return cls.from_pem(name, path.read_bytes())
 
-    @property
-    def name(self) -> str:
-        """The key's name, which is also the log's origin."""
-        return self._key.name
-
-    @property
-    def key_id(self) -> bytes:
-        """The four bytes before each signature."""
-        return self._key_id
-
-    @property
-    def verifier_key(self) -> str:
-        """The public half as text, for auditors to pin."""
-        return str(self._key)
-
     def sign(self, message: bytes) -> bytes:
         """The bare signature, 64 bytes."""
         return self._private_key.sign(message)
@@ -87,36 +106,6 @@ class Ed25519Signer:
     def pem(self) -> bytes:
         """The private key as PKCS #8 PEM."""
         return self._private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-class Ed25519Verifier:
-    """A public key with the name under which it is trusted; keeps NoteVerifier."""
-
-    def __init__(self, key: VerifierKey) -> None:
-        try:
-            self._public_key = Ed25519PublicKey.from_public_bytes(key.public_key)
-        except ValueError as error:
-            raise Invalid("not an Ed25519 public key") from error
-        self._name = key.name
-        self._key_id = key.key_id
-
-    @property
-    def name(self) -> str:
-        """The key's name."""
-        return self._name
-
-    @property
-    def key_id(self) -> bytes:
-        """The four bytes before each signature."""
-        return self._key_id
-
-    def verify(self, message: bytes, signature: bytes) -> bool:
-        """Whether the bare signature is this key's, over exactly this message."""
-        try:
-            self._public_key.verify(signature, message)
-        except InvalidSignature:
-            return False
-        return True
 
 
 def _store(path: Path, pem: bytes) -> None:

@@ -1,0 +1,1 @@
+"""The transparency log: the Merkle tree over all events, and the checkpoints that were signed."""
