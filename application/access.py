@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 from uuid import UUID
 
+from application.catalogue import RepositoryRow
 from application.resolving import Resolved, Resolver
 from domain.errors import Forbidden, RegistryError, Unauthenticated
 from domain.event import Metadata
@@ -122,6 +123,10 @@ class Access:
             return False
         row = resolved.repository
         return may(principal, action, row.id, public=row.public)
+
+    def visible(self, principal: Principal, rows: Iterable[RepositoryRow]) -> list[RepositoryRow]:
+        """Those of the repositories that the principal may read."""
+        return [row for row in rows if self.allows(principal, Resolved(row, row.id, None), "read")]
 
     def require(self, principal: Principal, resolved: Resolved, action: Action, client: str) -> None:
         """Let pass, or refuse: 401 to nobody, 404 to those who may not know of it, 403 to those who may."""

@@ -93,6 +93,28 @@ class Child(msgspec.Struct, frozen=True):
         return self.artifact is None
 
 
+class StorageUsage(msgspec.Struct, frozen=True):
+    """What a repository holds. logical: every artifact; physical: every distinct blob; unique: those that no other
+    repository holds. Sizes in bytes.
+    """
+
+    logical_bytes: int
+    physical_bytes: int
+    unique_bytes: int
+    blob_count: int
+    computed_at: datetime
+
+
+class Storage(Protocol):
+    """How much repositories hold now."""
+
+    def used_bytes(self, repositories: Sequence[UUID]) -> dict[UUID, int]:
+        """Logical bytes by repository; those that hold nothing are left out."""
+
+    def usage(self, repository: UUID) -> StorageUsage:
+        """One repository in detail; the cost goes by its blobs."""
+
+
 class Catalogue(Protocol):
     """Queries. `at` is a position; None is now. Everything is ordered bytewise by its name unless it says otherwise."""
 
@@ -140,6 +162,9 @@ class Catalogue(Protocol):
 
     def checkpoint(self, name: str) -> int | None:
         """The position that was given this name."""
+
+    def checkpoints(self) -> list[tuple[str, int]]:
+        """Every named position, by name."""
 
     def blobs_known(self, digests: Sequence[str]) -> set[str]:
         """Those of the digests that some artifact refers to, or referred to."""

@@ -29,12 +29,11 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     """What an administrator chose for one repository.
 
     overwrite: `default` follows the format; `allow` replaces, `once` refuses a second publish of a path.
-    record_access: every download becomes an event. Sizes in bytes; None is no limit.
+    record_access: every download becomes an event.
     """
 
     overwrite: Literal["default", "allow", "once"] = "default"
     versioning_enabled: bool = False
-    quota_bytes: int | None = None
     record_access: bool = False
 
 

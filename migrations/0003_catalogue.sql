@@ -66,6 +66,11 @@ CREATE TABLE view_blob (
 );
 CREATE INDEX ON view_blob (artifact) WHERE until IS NULL;
 
+-- What a repository holds now, kept by deltas.
+CREATE TABLE view_storage (
+    repository uuid PRIMARY KEY, artifacts bigint NOT NULL, logical_bytes bigint NOT NULL
+);
+
 -- The positions at which a scope (`package:<name>`, `packages`, `tree`, `repositories`) changed.
 CREATE TABLE view_revision (
     repository uuid NOT NULL, scope text COLLATE "C" NOT NULL, revision bigint NOT NULL,

@@ -111,6 +111,7 @@ class CatalogueProjection(Projection):
         "view_artifact",
         "view_artifact_h",
         "view_blob",
+        "view_storage",
         "view_revision",
         "view_checkpoint",
     )
@@ -140,6 +141,7 @@ class CatalogueProjection(Projection):
         self._revisions: dict[tuple[UUID, str, int], None] = {}
         self._blobs: list[tuple[str, UUID, int, UUID, int | None]] = []
         self._released: list[tuple[UUID, int]] = []
+        self._held: dict[UUID, tuple[int, int]] = {}
 
     def _apply(self, cursor: Cursor[Row], events: Sequence[Recorded]) -> None:
         if not events:
@@ -151,6 +153,7 @@ class CatalogueProjection(Projection):
         for table in self._tables:
             table.flush(cursor)
         self._write_blobs(cursor)
+        self._write_storage(cursor)
         if self._revisions:
             cursor.execute(
                 "INSERT INTO view_revision (repository, scope, revision) "
@@ -194,6 +197,7 @@ class CatalogueProjection(Projection):
             case ArtifactPublished() as event:
                 self._publish(recorded, event)
             case ArtifactDeleted() as event:
+                self._weigh(event.repository, self._artifact(recorded.stream), None)
                 self._withdraw(recorded.stream, recorded.position)
                 self._artifacts.remove((recorded.stream,), recorded.position)
                 self._touch(event.repository, event.package, recorded.position)
@@ -233,6 +237,7 @@ class CatalogueProjection(Projection):
     def _publish(self, recorded: Recorded, event: ArtifactPublished) -> None:
         position = recorded.position
         old = self._artifact(recorded.stream)
+        self._weigh(event.repository, old, event.size_bytes)
         same_place = old is not None and (old.package, old.version) == (event.package, event.version)
         if same_place:
             self._released.append((recorded.stream, position))
@@ -319,6 +324,25 @@ class CatalogueProjection(Projection):
             changed = row._replace(properties=_json(event.properties))
             self._artifacts.put((recorded.stream,), changed, recorded.position)
             self._touch(event.repository, event.package, recorded.position)
+
+    def _weigh(self, repository: UUID, old: _Artifact | None, new_bytes: int | None) -> None:
+        count, size = self._held.get(repository, (0, 0))
+        if old is not None:
+            count, size = count - 1, size - old.size_bytes
+        if new_bytes is not None:
+            count, size = count + 1, size + new_bytes
+        self._held[repository] = (count, size)
+
+    def _write_storage(self, cursor: Cursor[Row]) -> None:
+        for repository, (count, size) in self._held.items():
+            if count or size:
+                cursor.execute(
+                    "INSERT INTO view_storage AS s VALUES (%s, %s, %s) ON CONFLICT (repository) DO UPDATE "
+                    "SET artifacts = s.artifacts + excluded.artifacts, "
+                    "logical_bytes = s.logical_bytes + excluded.logical_bytes",
+                    (repository, count, size),
+                    prepare=True,
+                )
 
     def _write_blobs(self, cursor: Cursor[Row]) -> None:
         """References in, then out: an artifact replaced within the batch closes what the batch itself opened."""
@@ -413,6 +437,7 @@ class CatalogueProjection(Projection):
             "UPDATE view_blob SET until = %s WHERE repository = %s AND until IS NULL",
             (recorded.position, event.repository),
         )
+        cursor.execute("DELETE FROM view_storage WHERE repository = %s", (event.repository,))
         cursor.execute("INSERT INTO view_revision VALUES (%s, %s, %s)", (NIL, REPOSITORIES_SCOPE, recorded.position))
 
     # revisions

@@ -15,6 +15,7 @@ from application.catalogue import (
     Child,
     PackageRow,
     RepositoryRow,
+    StorageUsage,
     VersionRow,
 )
 from domain.repository import Settings
@@ -36,6 +37,19 @@ _ARTIFACT = (
 _digests = msgspec.json.Decoder(dict[str, str])
 _properties = msgspec.json.Decoder(dict[str, tuple[str, ...]])
 _settings = msgspec.json.Decoder(Settings)
+
+_USAGE = """
+    WITH mine AS (
+        SELECT b.sha256, max(b.size_bytes) AS size,
+               NOT EXISTS (SELECT FROM view_blob o WHERE o.sha256 = b.sha256 AND o.until IS NULL
+                           AND o.repository <> %(repository)s) AS alone
+        FROM view_blob b WHERE b.repository = %(repository)s AND b.until IS NULL AND b.size_bytes IS NOT NULL
+        GROUP BY b.sha256
+    )
+    SELECT coalesce((SELECT logical_bytes FROM view_storage WHERE repository = %(repository)s), 0),
+           coalesce(sum(size), 0)::bigint, coalesce(sum(size) FILTER (WHERE alone), 0)::bigint, count(*), now()
+    FROM mine
+"""
 
 _PAGE = 500
 _FOREVER = (1 << 62) - 1
@@ -188,6 +202,26 @@ class CatalogueView:
         with self._connect() as connection:
             row = connection.execute("SELECT position FROM view_checkpoint WHERE name = %s", (name,)).fetchone()
         return row[0] if row else None
+
+    def checkpoints(self) -> list[tuple[str, int]]:
+        """See Catalogue."""
+        with self._connect() as connection:
+            return connection.execute("SELECT name, position FROM view_checkpoint ORDER BY name").fetchall()
+
+    def used_bytes(self, repositories: Sequence[UUID]) -> dict[UUID, int]:
+        """See Storage."""
+        with self._connect() as connection:
+            rows = connection.execute(
+                "SELECT repository, logical_bytes FROM view_storage WHERE repository = ANY(%s)", (list(repositories),)
+            ).fetchall()
+        return dict(rows)
+
+    def usage(self, repository: UUID) -> StorageUsage:
+        """See Storage."""
+        with self._connect() as connection:
+            row = connection.execute(_USAGE, {"repository": repository}).fetchone()
+        assert row is not None  # noqa: S101 - an aggregate gives one row
+        return StorageUsage(*row)
 
     def blobs_known(self, digests: Sequence[str]) -> set[str]:
         """See Catalogue."""

@@ -1,0 +1,34 @@
+"""What the ways in are given: every wired object, in one frozen value, by the port that it keeps."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+
+from application.access import Access
+from application.catalogue import Catalogue, Storage
+from application.comparing import Comparison
+from application.format import Formats
+from application.log import EventLog
+from application.publishing import Progress, Publishing
+from application.repositories import Repositories
+from application.resolving import Resolver
+
+
+class App(msgspec.Struct, frozen=True, kw_only=True):
+    """Made once a process by `api.composition`. settings: as `infrastructure.settings` read them."""
+
+    settings: Any
+    pool: ThreadPoolExecutor
+    log: EventLog
+    progress: Progress
+    access: Access
+    resolver: Resolver
+    formats: Formats
+    catalogue: Catalogue
+    storage: Storage
+    comparison: Comparison
+    publishing: Publishing
+    repositories: Repositories

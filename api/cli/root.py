@@ -1,0 +1,42 @@
+"""The command group."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from api.cli import maintenance, processes
+from api.cli.audit import audit
+
+click.rich_click.USE_MARKDOWN = True
+click.rich_click.COMMAND_GROUPS = {
+    "artifact-keeper": [
+        {"name": "Run", "commands": ["serve", "api", "project", "work"]},
+        {"name": "Set up", "commands": ["migrate", "settings", "admin"]},
+        {"name": "Look after", "commands": ["rebuild", "verify", "audit"]},
+    ]
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="artifact-keeper", prog_name="artifact-keeper")
+def artifact_keeper() -> None:
+    """Artifact Keeper: a universal package registry whose whole history can be read and proven.
+
+    `artifact-keeper serve` runs everything on this machine, with a PostgreSQL and a Valkey of its own.
+    The other commands run one part each, against the servers that DATABASE_URL and REDIS_URL name.
+    Settings are environment variables; `artifact-keeper settings` lists them.
+    """
+
+
+for command in (
+    processes.serve,
+    processes.api,
+    processes.project,
+    processes.work,
+    processes.migrate,
+    processes.settings,
+    maintenance.rebuild,
+    maintenance.verify,
+    audit,
+):
+    artifact_keeper.add_command(command)

@@ -1,0 +1,42 @@
+"""The HTTP server itself: worker processes and their edges. Each setting was measured or seen to be needed."""
+
+from __future__ import annotations
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, TaskImpl
+from granian.http import HTTP1Settings
+
+from infrastructure.settings import Settings
+
+BACKLOG = 4096
+IDLE_MILLISECONDS = 60_000
+"""How long a kept-alive connection may be silent: clients that pool connections keep them for a minute or more."""
+
+BUFFER_BYTES = 417_792
+
+
+def http_server(settings: Settings) -> Granian:
+    """The server, not yet listening."""
+    workers = settings.api_workers
+    return Granian(
+        "api.server:create",
+        factory=True,
+        address=settings.bind_address.host,
+        port=settings.bind_address.port,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        task_impl=TaskImpl.asyncio,  # the other one never fires timeouts
+        http=HTTPModes.auto,
+        websockets=False,
+        workers=workers,
+        runtime_mode=RuntimeModes.st if workers > 1 else RuntimeModes.mt,
+        runtime_threads=1 if workers > 1 else 2,  # one worker: big files must not delay indexes
+        backlog=BACKLOG,
+        backpressure=BACKLOG,  # counts connections, idle ones too
+        http1_settings=HTTP1Settings(header_read_timeout=IDLE_MILLISECONDS, max_buffer_size=BUFFER_BYTES),
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=60,
+        log_access=False,
+        process_name="artifact-keeper api",
+    )

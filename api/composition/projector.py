@@ -1,0 +1,49 @@
+"""The process that keeps the read models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from eventsourcing.persistence import JSONTranscoder
+
+from api.composition.core import Core
+from application.log import EventMapper, Recorded
+from infrastructure.settings import Settings
+from infrastructure.signing.ed25519 import Ed25519Signer
+from projections.catalogue.fold import CatalogueProjection
+from projections.projection import Projection
+from projections.runner import Projector
+from projections.transparency.fold import Transparency
+
+
+def decoder() -> Callable[[tuple[Any, ...]], Recorded]:
+    """Rows of the log to events."""
+    mapper = EventMapper(JSONTranscoder())
+
+    def decode(row: tuple[Any, ...]) -> Recorded:
+        position, at, stream, version, topic, repository, state = row
+        event, meta = mapper.decode(topic, state)
+        return Recorded(position, at, stream, version, topic, repository, event, meta, state)
+
+    return decode
+
+
+def log_signer(settings: Settings) -> Ed25519Signer:
+    """The key that signs checkpoints: the setting's, or one made once below the data directory."""
+    if settings.log_signing_key is not None:
+        return Ed25519Signer.from_pem(settings.log_origin, settings.log_signing_key)
+    return Ed25519Signer.load_or_create(settings.log_origin, settings.data_dir / "log-signing-key.pem")
+
+
+def projections(core: Core) -> Sequence[Projection]:
+    """Every read model there is."""
+    return (
+        CatalogueProjection(),
+        Transparency(log_signer(core.settings)),
+    )
+
+
+def compose_projector(core: Core) -> Projector:
+    """All projections, ready to start."""
+    return Projector(core.dsn, projections(core), decoder())

@@ -1,0 +1,58 @@
+"""The whole process tree of one machine: embedded servers unless others are named, HTTP workers, projector, worker."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+import msgspec
+
+from infrastructure.embedded.postgres import EmbeddedPostgres
+from infrastructure.embedded.valkey import EmbeddedValkey
+from infrastructure.postgres.migrate import migrate
+from infrastructure.settings import Settings
+from infrastructure.supervisor import Command, Supervisor
+
+CHILDREN = ("project", "work", "api")
+
+
+class Started(msgspec.Struct, frozen=True):
+    """What runs, for the greeting. embedded: names of the servers that this process tree started itself."""
+
+    environ: dict[str, str]
+    embedded: tuple[str, ...]
+
+
+def serve(settings: Settings, say: Callable[[str], None], greet: Callable[[Started], None]) -> int:
+    """Run until a signal; the exit status. Data is found again by the next start.
+
+    say: told each unexpected end of a process. greet: called once everything was started.
+    """
+    with Supervisor(say) as supervisor:
+        started = _start_servers(settings, supervisor)
+        migrate(started.environ["DATABASE_URL"])
+        for name in CHILDREN:
+            if supervisor.stopping:
+                return 0
+            arguments = [sys.executable, "-m", "api", name]
+            supervisor.watch(Command(name, arguments, started.environ))
+        greet(started)
+        return supervisor.run()
+
+
+def _start_servers(settings: Settings, supervisor: Supervisor) -> Started:
+    environ = dict(os.environ)
+    embedded: list[str] = []
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if settings.database_url is None:
+        postgres = EmbeddedPostgres(settings.data_dir)
+        environ["DATABASE_URL"] = postgres.start()
+        supervisor.watch(postgres, stop_seconds=60)
+        embedded.append("PostgreSQL")
+    if settings.redis_url is None:
+        valkey = EmbeddedValkey(settings.data_dir, max_bytes=settings.valkey_max_bytes)
+        environ["REDIS_URL"] = valkey.start()
+        supervisor.watch(valkey, stop_seconds=10)
+        embedded.append("Valkey")
+    return Started(environ, tuple(embedded))

@@ -1,0 +1,1 @@
+"""The management API: one controller and its structs a module."""

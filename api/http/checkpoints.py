@@ -1,0 +1,47 @@
+"""The log's head, and names for positions."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar import Controller, get, post
+
+from api.app import App
+from domain.event import Metadata
+
+
+class NameBody(msgspec.Struct, frozen=True):
+    """A name for a position; without one, for the present."""
+
+    name: str
+    position: int | None = None
+
+
+class NamedBody(msgspec.Struct, frozen=True):
+    """A named position."""
+
+    name: str
+    position: int
+
+
+class CheckpointsController(Controller):
+    """`/api/v1/checkpoints`: `libs@release-7` reads `libs` as of the position of that name."""
+
+    path = "/api/v1/checkpoints"
+    tags = ["time travel"]
+
+    @get(opt={"needs": "user"}, sync_to_thread=True)
+    def list_checkpoints(self, app: App) -> list[NamedBody]:
+        """Every named position, by name."""
+        return [NamedBody(name, position) for name, position in app.catalogue.checkpoints()]
+
+    @post(opt={"needs": "admin"}, sync_to_thread=True, status_code=201)
+    def name_position(self, app: App, meta: Metadata, data: NameBody) -> NamedBody:
+        """Give a position a name, for ever."""
+        position = data.position if data.position is not None else app.log.head()
+        app.repositories.name_position(data.name, position, meta)
+        return NamedBody(data.name, position)
+
+    @get("/{when:str}", opt={"needs": "user"}, sync_to_thread=True)
+    def position(self, app: App, when: str) -> NamedBody:
+        """The position that a date, time, name or number means."""
+        return NamedBody(when, app.resolver.position(when))

@@ -1,0 +1,304 @@
+"""Repositories: list, create, change, delete; what they hold, and what changed between two positions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, delete, get, patch, post
+from litestar.params import Parameter
+
+from api.app import App
+from api.http.pages import Page, paginate
+from application.catalogue import RepositoryRow
+from application.comparing import Difference
+from application.repositories import NewRepository, RepositoryChange
+from application.resolving import Resolved
+from domain.errors import Forbidden, Invalid
+from domain.event import Metadata
+from domain.permissions import Principal, may_administer
+from domain.repository import RepositoryNotFound, Settings
+from domain.token import scope_allows
+
+MAX_DIFFERENCES = 10_000
+
+
+class RepositoryBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A repository as the API shows it."""
+
+    id: UUID
+    key: str
+    name: str
+    description: str | None
+    format: str
+    repo_type: str
+    is_public: bool
+    allow_anonymous_access: bool
+    promotion_only: bool
+    versioning_enabled: bool
+    overwrite: str
+    record_access: bool
+    storage_used_bytes: int
+    quota_bytes: int | None
+    project_id: UUID | None
+    has_trusted_gpg_key: bool
+    upstream_url: str | None
+    upstream_auth_type: str | None
+    upstream_auth_configured: bool
+    curation_enabled: bool
+    curation_default_action: str
+    snapshot_of: UUID | None
+    snapshot_position: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class CreateRepository(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of a creation. snapshot_of and snapshot_at: of a snapshot, the source's key and any selector after `@`."""
+
+    key: str
+    name: str
+    format: str | None = None
+    repo_type: str = "local"
+    description: str | None = None
+    is_public: bool = False
+    allow_anonymous_access: bool | None = None
+    versioning_enabled: bool = False
+    overwrite: str = "default"
+    record_access: bool = False
+    snapshot_of: str | None = None
+    snapshot_at: str | int | None = None
+
+
+class UpdateRepository(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of a change; what is absent stays."""
+
+    key: str | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    description: str | msgspec.UnsetType | None = msgspec.UNSET
+    is_public: bool | msgspec.UnsetType = msgspec.UNSET
+    allow_anonymous_access: bool | msgspec.UnsetType = msgspec.UNSET
+    versioning_enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    overwrite: str | msgspec.UnsetType = msgspec.UNSET
+    record_access: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class StorageBody(msgspec.Struct, frozen=True):
+    """How much a repository holds. Logical counts every artifact, physical every distinct blob, unique those that no
+    other repository holds.
+    """
+
+    repository_key: str
+    logical_bytes: int
+    physical_bytes: int
+    unique_bytes: int
+    shared_bytes: int
+    dedup_ratio: float
+    blob_count: int
+    dedup_scope: str
+    computed_at: datetime | None
+
+
+class DifferenceBody(msgspec.Struct, frozen=True, rename={"from_position": "from", "to_position": "to"}):
+    """What changed between two positions, appeared, changed and vanished apart."""
+
+    repository_key: str
+    from_position: int
+    to_position: int
+    appeared: list[Difference]
+    changed: list[Difference]
+    vanished: list[Difference]
+    truncated: bool
+
+
+class RepositoriesController(Controller):
+    """`/api/v1/repositories`."""
+
+    path = "/api/v1/repositories"
+    tags = ["repositories"]
+
+    @get(opt={"needs": "anonymous"}, sync_to_thread=True)
+    def list_repositories(
+        self,
+        app: App,
+        principal: Principal,
+        page: int = 1,
+        per_page: int = 20,
+        format: str | None = None,  # noqa: A002 - the parameter's public name
+        type_: str | None = Parameter(query="type", default=None),
+        repo_type: str | None = None,
+        q: str | None = None,
+    ) -> Page[RepositoryBody]:
+        """The repositories that the caller may see."""
+        kind = type_ or repo_type
+        rows = [
+            row
+            for row in app.access.visible(principal, app.catalogue.repositories())
+            if (format is None or row.format == _plain(format))
+            and (kind is None or row.kind == kind)
+            and (q is None or q.lower() in row.key.lower() or q.lower() in row.name.lower())
+        ]
+        found = paginate(rows, page, per_page)
+        used = app.storage.used_bytes([row.id for row in found.items])
+        return Page([_body(row, used.get(row.id, 0)) for row in found.items], found.pagination)
+
+    @post(opt={"needs": "user"}, sync_to_thread=True, status_code=200)
+    def create_repository(
+        self, app: App, principal: Principal, meta: Metadata, data: CreateRepository
+    ) -> RepositoryBody:
+        """Create a repository."""
+        if not may_administer(principal):
+            raise Forbidden("creating repositories needs an administrator, or the system permission 'admin'")
+        source, position, format_key = None, None, data.format
+        if data.repo_type == "snapshot":
+            resolved = self._source(app, principal, data)
+            source, position, format_key = resolved.content, resolved.at, resolved.repository.format
+        if data.repo_type not in {"local", "staging", "snapshot"}:
+            raise Invalid(f"repo_type {data.repo_type!r} is not supported; use local, staging or snapshot")
+        new = NewRepository(
+            key=data.key,
+            name=data.name,
+            description=data.description,
+            format=app.formats.checked_key(_plain(format_key or "")),
+            kind=data.repo_type,  # type: ignore[arg-type]
+            public=data.is_public if data.allow_anonymous_access is None else data.allow_anonymous_access,
+            settings=_settings(
+                {
+                    "overwrite": data.overwrite,
+                    "versioning_enabled": data.versioning_enabled,
+                    "record_access": data.record_access,
+                }
+            ),
+            source=source,
+            source_position=position,
+        )
+        return _body(app.repositories.create(new, meta), 0)
+
+    @get("/{key:str}", opt={"needs": "repository:read"}, sync_to_thread=True)
+    def get_repository(self, app: App, resolved: Resolved) -> RepositoryBody:
+        """One repository."""
+        row = resolved.repository
+        return _body(row, app.storage.used_bytes([row.id]).get(row.id, 0))
+
+    @patch("/{key:str}", opt={"needs": "repository:admin"}, sync_to_thread=True)
+    def update_repository(self, app: App, meta: Metadata, resolved: Resolved, data: UpdateRepository) -> RepositoryBody:
+        """Change a repository; what the body does not name stays."""
+        row = resolved.repository
+        changed = {
+            name: value
+            for name in ("overwrite", "versioning_enabled", "record_access")
+            if (value := getattr(data, name)) is not msgspec.UNSET
+        }
+        settings: Settings | msgspec.UnsetType = msgspec.UNSET
+        if changed:
+            settings = _settings({**msgspec.structs.asdict(row.settings), **changed})
+        public = data.is_public if data.allow_anonymous_access is msgspec.UNSET else data.allow_anonymous_access
+        change = RepositoryChange(
+            key=data.key, name=data.name, description=data.description, public=public, settings=settings
+        )
+        row = app.repositories.update(row, change, meta)
+        return _body(row, app.storage.used_bytes([row.id]).get(row.id, 0))
+
+    @delete("/{key:str}", opt={"needs": "repository:admin"}, sync_to_thread=True, status_code=200)
+    def delete_repository(self, app: App, principal: Principal, meta: Metadata, resolved: Resolved) -> None:
+        """Delete a repository with all its content; what it was can still be read `@` an earlier position."""
+        if not scope_allows(principal.scopes, "delete:repositories"):
+            raise Forbidden("this token lacks the scope delete:repositories")
+        app.repositories.delete(resolved.repository, meta)
+
+    @get("/{key:str}/storage", opt={"needs": "repository:read"}, sync_to_thread=True)
+    def storage(self, app: App, resolved: Resolved) -> StorageBody:
+        """How much the repository holds, and how much of it is shared."""
+        usage = app.storage.usage(resolved.content)
+        return StorageBody(
+            repository_key=resolved.repository.key,
+            logical_bytes=usage.logical_bytes,
+            physical_bytes=usage.physical_bytes,
+            unique_bytes=usage.unique_bytes,
+            shared_bytes=usage.physical_bytes - usage.unique_bytes,
+            dedup_ratio=usage.logical_bytes / usage.physical_bytes if usage.physical_bytes else 1.0,
+            blob_count=usage.blob_count,
+            dedup_scope="instance",
+            computed_at=usage.computed_at,
+        )
+
+    @get("/{key:str}/diff", opt={"needs": "repository:read"}, sync_to_thread=True)
+    def diff(
+        self,
+        app: App,
+        resolved: Resolved,
+        from_: str = Parameter(query="from"),
+        to: str | None = None,
+        limit: int = 1_000,
+    ) -> DifferenceBody:
+        """What appeared, changed and vanished between two positions, times or named checkpoints."""
+        earlier = app.resolver.position(from_)
+        later = app.resolver.position(to) if to is not None else (resolved.at or app.log.head())
+        if earlier > later:
+            raise Invalid(f"'from' (position {earlier}) is later than 'to' (position {later})")
+        limit = max(1, min(limit, MAX_DIFFERENCES))
+        found = app.comparison.differences(resolved.content, earlier, later, limit=limit + 1)
+        shown = found[:limit]
+        return DifferenceBody(
+            resolved.repository.key,
+            earlier,
+            later,
+            [item for item in shown if item.change == "appeared"],
+            [item for item in shown if item.change == "changed"],
+            [item for item in shown if item.change == "vanished"],
+            truncated=len(found) > limit,
+        )
+
+    @staticmethod
+    def _source(app: App, principal: Principal, data: CreateRepository) -> Resolved:
+        if data.snapshot_of is None:
+            raise Invalid("a snapshot names its source in 'snapshot_of' and may name a time in 'snapshot_at'")
+        when = data.snapshot_at if data.snapshot_at is not None else app.log.head()
+        resolved = app.access.resolve(principal, f"{data.snapshot_of}@{when}")
+        if resolved is None or not app.access.allows(principal, resolved, "read"):
+            raise RepositoryNotFound(data.snapshot_of)
+        return resolved
+
+
+def _plain(key: str) -> str:
+    """Format keys with and without underscores are the same in requests."""
+    return key.strip().lower().replace("_", "")
+
+
+def _settings(values: dict[str, Any]) -> Settings:
+    try:
+        return msgspec.convert(values, Settings)
+    except msgspec.ValidationError as error:
+        raise Invalid(str(error)) from None
+
+
+def _body(row: RepositoryRow, used_bytes: int) -> RepositoryBody:
+    return RepositoryBody(
+        id=row.id,
+        key=row.key,
+        name=row.name,
+        description=row.description,
+        format=row.format,
+        repo_type=row.kind,
+        is_public=row.public,
+        allow_anonymous_access=row.public,
+        promotion_only=False,
+        versioning_enabled=row.settings.versioning_enabled,
+        overwrite=row.settings.overwrite,
+        record_access=row.settings.record_access,
+        storage_used_bytes=used_bytes,
+        quota_bytes=None,
+        project_id=None,
+        has_trusted_gpg_key=False,
+        upstream_url=None,
+        upstream_auth_type=None,
+        upstream_auth_configured=False,
+        curation_enabled=False,
+        curation_default_action="allow",
+        snapshot_of=row.source,
+        snapshot_position=row.source_position,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,136 @@
+"""The Litestar application of the management API: controllers, what they are given, and the one error body."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Controller, Litestar, Request, Response
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from api.app import App
+from api.errors import error_headers, status_of
+from api.guards import check_declared, enforce
+from application.resolving import Resolved
+from domain.errors import RegistryError
+from domain.event import Metadata
+from domain.permissions import Principal
+
+_log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 2 << 20
+
+_CODES = {400: "VALIDATION_ERROR", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
+
+
+def management(app: App, controllers: Sequence[type[Controller]], version: str) -> Litestar:
+    """The application; raises NeedUndeclared for a route that does not say what it needs."""
+    litestar = Litestar(
+        route_handlers=list(controllers),
+        guards=[enforce],
+        dependencies={
+            "app": Provide(lambda: app, sync_to_thread=False, use_cache=True),
+            "principal": Provide(_principal, sync_to_thread=False),
+            "meta": Provide(_metadata, sync_to_thread=True),
+            "resolved": Provide(_resolved, sync_to_thread=False),
+        },
+        exception_handlers={
+            RegistryError: _registry_error,
+            ValidationException: _malformed,
+            HTTPException: _http_error,
+            Exception: _server_error,
+        },
+        openapi_config=_openapi(version) if app.settings.swagger or not app.settings.production else None,
+        request_max_body_size=MAX_BODY_BYTES,
+        debug=False,
+        logging_config=None,
+    )
+    litestar.state.app = app
+    check_declared(
+        handler
+        for route in litestar.routes
+        for handler in getattr(route, "route_handlers", ())
+        if isinstance(handler, HTTPRouteHandler) and not _is_documentation(handler)
+    )
+    return litestar
+
+
+def _openapi(version: str) -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Artifact Keeper",
+        version=version,
+        description="Repositories, artifacts, accounts, audit and time travel. Package clients use their own protocols.",
+        path="/api/v1",
+        render_plugins=[SwaggerRenderPlugin(path="/docs")],
+        components=Components(
+            security_schemes={
+                "bearer": SecurityScheme(type="http", scheme="bearer"),
+                "basic": SecurityScheme(type="http", scheme="basic"),
+                "token": SecurityScheme(type="apiKey", security_scheme_in="header", name="X-API-Key"),
+            }
+        ),
+        security=[{"bearer": []}, {"basic": []}, {"token": []}],
+    )
+
+
+def _is_documentation(handler: HTTPRouteHandler) -> bool:
+    return not handler.include_in_schema and any(path.startswith(("/docs", "/openapi", "/")) for path in handler.paths)
+
+
+def _principal(request: Request[Any, Any, Any]) -> Principal:
+    principal: Principal = request.scope["principal"]  # type: ignore[typeddict-item]
+    return principal
+
+
+def _resolved(request: Request[Any, Any, Any]) -> Resolved:
+    resolved: Resolved = request.scope["resolved"]  # type: ignore[typeddict-item]
+    return resolved
+
+
+def _metadata(request: Request[Any, Any, Any], app: App) -> Metadata:
+    scope: dict[str, Any] = request.scope  # type: ignore[assignment]
+    incoming = scope["incoming"]
+    return app.access.metadata(
+        scope["principal"], scope["request_id"], incoming.client, incoming.headers.get("user-agent", "")
+    )
+
+
+def _respond(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> Response[dict[str, str]]:
+    return Response({"code": code, "message": message}, status_code=status, headers=headers or {})
+
+
+def _registry_error(request: Request[Any, Any, Any], error: RegistryError) -> Response[dict[str, str]]:
+    browser = "sec-fetch-mode" in request.headers or "text/html" in request.headers.get("accept", "")
+    headers = {}
+    for name, value in error_headers(error, browser=browser):
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return _respond(error.code, str(error), status_of(error), headers)
+
+
+def _malformed(request: Request[Any, Any, Any], error: ValidationException) -> Response[dict[str, str]]:
+    reasons = [
+        f"{item.get('key', '')}: {item.get('message', '')}".strip(": ")
+        for item in (error.extra if isinstance(error.extra, list) else [])
+        if isinstance(item, dict)
+    ]
+    return _respond("VALIDATION_ERROR", "; ".join(reasons) or "the request is malformed", 400)
+
+
+def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, str]]:
+    code = _CODES.get(error.status_code, "INTERNAL_ERROR" if error.status_code >= 500 else "VALIDATION_ERROR")
+    if error.status_code >= 500:
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _respond(code, "internal error", error.status_code)
+    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    return _respond(code, error.detail, error.status_code, headers)
+
+
+def _server_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, str]]:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _respond("INTERNAL_ERROR", "internal error", 500)
