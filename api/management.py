@@ -65,7 +65,7 @@ def _openapi(version: str) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Artifact Keeper",
         version=version,
-        description="Repositories, artifacts, accounts, audit and time travel. Package clients use their own protocols.",
+        description="Repositories, artifacts, accounts, audit, time travel. Package clients use their own protocols.",
         path="/api/v1",
         render_plugins=[SwaggerRenderPlugin(path="/docs")],
         components=Components(
@@ -107,7 +107,7 @@ def _respond(code: str, message: str, status: int, headers: dict[str, str] | Non
 
 def _registry_error(request: Request[Any, Any, Any], error: RegistryError) -> Response[dict[str, str]]:
     browser = "sec-fetch-mode" in request.headers or "text/html" in request.headers.get("accept", "")
-    headers = {}
+    headers: dict[str, str] = {}
     for name, value in error_headers(error, browser=browser):
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return _respond(error.code, str(error), status_of(error), headers)

@@ -36,7 +36,7 @@ class Server:
                 try:
                     self._api = await asyncio.to_thread(compose_api)
                     self._gate = self._api.gate
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - a process edge
                     _log.exception("cannot start")
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     return

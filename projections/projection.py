@@ -18,8 +18,8 @@ class Projection(ABC):
 
     name: of the tracking row and the lock. tables: all that it writes; unqualified names, so that a rebuild can write
     the same tables in another schema. on_poison: what an event that cannot be folded does — `halt` for whatever clients
-    or permissions depend on (stale beats wrong), `skip` for search and statistics. rebuildable: False for what is signed
-    as it grows.
+    or permissions depend on (stale beats wrong), `skip` for search and statistics.
+    rebuildable: False for what is signed as it grows.
     """
 
     name: ClassVar[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import LiteralString, cast
+from typing import LiteralString, Self
 
 import msgspec
 import psycopg
@@ -65,7 +65,7 @@ class Rebuild:
         self._former = f"former_{projection.name}"
         self._position = 0
 
-    def __enter__(self) -> Rebuild:
+    def __enter__(self) -> Self:
         self._work = psycopg.connect(self._dsn, autocommit=True, application_name="artifact-keeper rebuild")
         row = self._work.execute(
             "SELECT pg_try_advisory_lock(hashtext('artifact-keeper rebuild'), hashtext(%s))", (self._projection.name,)
@@ -189,8 +189,8 @@ class Rebuild:
     def _drop(self, schema: str) -> None:
         self._run("DROP SCHEMA IF EXISTS {} CASCADE", schema)
 
-    def _run(self, statement: str, *names: str) -> None:
-        composed = sql.SQL(cast("LiteralString", statement)).format(*map(sql.Identifier, names))
+    def _run(self, statement: LiteralString, *names: str) -> None:
+        composed = sql.SQL(statement).format(*map(sql.Identifier, names))
         self._work.execute(composed)
 
 

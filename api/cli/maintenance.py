@@ -33,9 +33,8 @@ def verify(names: tuple[str, ...]) -> None:
         if result.equal:
             click.echo(f"{result.projection}: {result.rows} rows agree with the log at position {result.position}")
             continue
-        click.echo(
-            f"{result.projection}: DIFFERS at position {result.position} in {', '.join(result.differing_tables)}"
-        )
+        tables = ", ".join(result.differing_tables)
+        click.echo(f"{result.projection}: DIFFERS from the log at position {result.position} in {tables}")
         for difference in result.differences:
             click.echo(f"  only {difference.side}: {difference.table} {difference.row[:300]}")
     sys.exit(0 if all(result.equal for result in found) else 1)
