@@ -31,12 +31,12 @@ class FolderBlobs:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._durable: set[str] = set()
         with storage_faults("prepare the blob directory"):
-            root.mkdir(parents=True, exist_ok=True)
-            for left_over in root.glob(f"{_ARRIVING}*"):
-                with suppress(FileNotFoundError):
-                    if left_over.stat().st_mtime < time.time() - _DAY_SECONDS:
-                        left_over.unlink()
+            for first in range(256):
+                (root / f"{first:02x}").mkdir(parents=True, exist_ok=True)
+            _fsync_directory(root)
+            _sweep(root)
 
     def keep(self, spooled: Spooled) -> None:
         """Rename the received file to its digest and make the name durable; the spool file is gone afterwards.
@@ -128,18 +128,27 @@ class FolderBlobs:
         try:
             spooled.path.chmod(READ_ONLY)
             os.utime(spooled.path)  # an upload may have taken days; the blob's age counts from now
-            self._make_parents(path)
-            self._rename_or_copy(spooled.path, path)
         except FileNotFoundError:
             raise Unavailable("the received bytes are no longer in the spool; send them again") from None
+        try:
+            self._make_parent(path)
+            self._rename_or_copy(spooled.path, path)
+        except FileNotFoundError:  # the directory was removed behind our back, by a restore perhaps
+            self._durable.clear()
+            self._make_parent(path)
+            self._rename_or_copy(spooled.path, path)
 
-    def _make_parents(self, path: Path) -> None:
-        """Create `ab/cd` durably: a directory that a crash loses would take its files along."""
-        if path.parent.is_dir():
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _fsync_directory(self._root)
-        _fsync_directory(path.parent.parent)
+    def _make_parent(self, path: Path) -> None:
+        """Create `ab/cd` durably: a directory that a crash loses takes its files along.
+
+        That it is there says nothing: another process may have made it a moment ago and not flushed it yet. So each
+        process flushes each directory's name once for itself.
+        """
+        leaf = path.name[:4]
+        if leaf not in self._durable:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _fsync_directory(path.parent.parent)
+            self._durable.add(leaf)
 
     def _rename_or_copy(self, source: Path, target: Path) -> None:
         try:
@@ -174,6 +183,14 @@ class FolderBlobs:
 
 def _absent(sha256: str) -> NotFound:
     return NotFound(f"no blob sha256:{sha256}")
+
+
+def _sweep(root: Path) -> None:
+    """Remove what a crash in the middle of `_copy_across` left, once it is a day old."""
+    for left_over in root.glob(f"{_ARRIVING}*"):
+        with suppress(FileNotFoundError):
+            if left_over.stat().st_mtime < time.time() - _DAY_SECONDS:
+                left_over.unlink()
 
 
 def _fsync_directory(directory: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+import shutil
 import threading
 import time
 import tracemalloc
@@ -321,7 +322,7 @@ def test_a_spool_on_another_file_system_is_copied(tmp_path: Path, monkeypatch: p
     assert path.read_bytes() == b"content"
     assert path.stat().st_mode & 0o777 == 0o444
     assert list((tmp_path / "spool").iterdir()) == []
-    assert [entry.name for entry in (tmp_path / "blobs").iterdir()] == [digest[:2]]
+    assert [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()] == [path]
 
 
 @pytest.mark.parametrize(
@@ -345,9 +346,17 @@ def test_a_disk_that_refuses_is_unavailable_and_loses_nothing(
     assert folder.blobs.exists(spooled.sha256)
 
 
+def test_directories_that_were_removed_are_made_again(folder: Storage, tmp_path: Path) -> None:
+    digest = store(folder, b"content")
+    shutil.rmtree(tmp_path / "blobs" / digest[:2])
+
+    assert store(folder, b"content") == digest
+    assert folder.blobs.exists(digest)
+
+
 def test_a_missing_root_fails_the_check(tmp_path: Path) -> None:
     blobs = FolderBlobs(tmp_path / "blobs")
-    (tmp_path / "blobs").rmdir()
+    shutil.rmtree(tmp_path / "blobs")
 
     with pytest.raises(Unavailable):
         blobs.check()
