@@ -16,6 +16,9 @@ from infrastructure.processes import Account
 
 MAJOR_VERSION = "18"
 
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at only
+_AMPLE_BYTES = 512 * 1024 * 1024
+
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -88,9 +91,24 @@ def check_version(cluster: Path) -> None:
 
 def configuration_of(sockets: Path, logs: Path, *, durable: bool, extra: Mapping[str, str]) -> str:
     """The text of postgresql.conf; what an administrator sets by ALTER SYSTEM is kept elsewhere and wins over it."""
-    places = {"unix_socket_directories": _list_element(str(sockets)), "log_directory": str(logs)}
-    settings = _SETTINGS | places | ({} if durable else _VOLATILE) | dict(extra)
+    machine = {
+        "unix_socket_directories": _list_element(str(sockets)),
+        "log_directory": str(logs),
+        "dynamic_shared_memory_type": "posix" if _shared_memory_is_ample() else "mmap",
+    }
+    settings = _SETTINGS | machine | ({} if durable else _VOLATILE) | dict(extra)
     return "".join(f"{name} = {_quoted(value)}\n" for name, value in settings.items())
+
+
+def _shared_memory_is_ample() -> bool:
+    """Containers often have 64 MiB of it, in which a parallel query fails, or none that another user may write to."""
+    try:
+        if not _SHARED_MEMORY.stat().st_mode & 0o002:
+            return False
+        room = os.statvfs(_SHARED_MEMORY)
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize >= _AMPLE_BYTES
 
 
 def settle_previous(cluster: Path, *, limit_seconds: float = 90) -> None:
