@@ -1,0 +1,17 @@
+"""npm packages, for npm, yarn, pnpm, Bun and their kin."""
+
+from application.format import Format
+from application.formats.npm.dialect import answer_error
+from application.formats.npm.names import order_key
+from application.formats.npm.routes import ROUTES
+
+FORMAT = Format(
+    key="npm",
+    title="npm",
+    prefix="npm",
+    routes=ROUTES,
+    error=answer_error,
+    order=order_key,
+    aliases=("yarn", "pnpm", "bower"),
+    overwrite="burn",
+)

@@ -1,0 +1,56 @@
+"""What clients ask about the registry and about themselves, and what this registry does not offer."""
+
+from __future__ import annotations
+
+from application.formats.npm.dialect import answer_json
+from application.wire import Answer, Call
+from domain.errors import NotFound, Unauthenticated
+
+
+class NotOffered(NotFound):
+    """The address is one of npm's, and this registry has nothing behind it. Clients then do without."""
+
+    template = "{what}"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what=what)
+
+
+def ping(call: Call) -> Answer:
+    """GET -/ping."""
+    return answer_json({})
+
+
+def whoami(call: Call) -> Answer:
+    """GET -/whoami."""
+    return answer_json({"username": _username(call)})
+
+
+def list_all(call: Call) -> Answer:
+    """GET -/all: the search index of clients before npm 4, which take an empty one for no matches."""
+    return answer_json({})
+
+
+def refuse_audit(call: Call) -> Answer:
+    """POST to the audit addresses.
+
+    Every well-formed answer would say of each package that it is either vulnerable or not. Nothing was checked, so none
+    is given: an install goes on without, an audit fails and shows this sentence.
+    """
+    raise NotOffered("this registry has no source of advisories: no package was checked")
+
+
+def refuse_keys(call: Call) -> Answer:
+    """GET -/npm/v1/keys: clients take 404 for a registry that does not sign."""
+    raise NotOffered("this registry does not sign packages")
+
+
+def refuse(call: Call) -> Answer:
+    """Anything else below `-/`, before a package called `-` is looked for."""
+    raise NotOffered(f"{call.request.method} /{'/'.join(call.request.segments)[:300]} is not offered here")
+
+
+def _username(call: Call) -> str:
+    if not call.principal.authenticated:
+        raise Unauthenticated("authentication required")
+    return call.principal.username
