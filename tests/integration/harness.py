@@ -112,6 +112,16 @@ class _Nothing:
         return None
 
 
+class _CatalogueAlone:
+    """The Progress port of a registry that runs no other projection: the others are never waited for."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def reached(self, names: Iterable[str], position: int, timeout_seconds: float = 6.0) -> bool:
+        return self._progress.reached([name for name in names if name == "catalogue"], position, timeout_seconds)
+
+
 class Registry:
     """Wired by hand, as the composition root does it for a process."""
 
@@ -127,7 +137,7 @@ class Registry:
         self.spool_directory = directory / "spool"
         self.spool = FolderSpool(self.spool_directory)
         self.publishing = Publishing(self.log, self.catalogue, self.blobs, self.spool, self.progress)
-        self.repositories = Repositories(self.log, self.catalogue, self.progress, lambda *_: [])
+        self.repositories = Repositories(self.log, self.catalogue, _CatalogueAlone(self.progress), lambda *_: [])
         self.people = People()
         self.denied = Denied()
         self.downloads: list[tuple[UUID, UUID, str]] = []

@@ -28,7 +28,8 @@ def choose(accept: str | None, format_parameter: str | None = None) -> str | Non
     Source: https://packaging.python.org/en/latest/specifications/simple-repository-api/#version-format-selection
     """
     if format_parameter:
-        return OFFERED.get(format_parameter.strip().lower())
+        # In a query an unescaped plus means a space, and everybody writes it unescaped.
+        return OFFERED.get(format_parameter.strip().lower().replace(" ", "+"))
     ranges = _ranges(accept or "")
     if not ranges:
         return HTML if not (accept or "").strip() else None
