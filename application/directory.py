@@ -14,7 +14,7 @@ from domain.permissions import Action
 
 
 class UserRow(msgspec.Struct, frozen=True):
-    """An account. sessions_after: the position up to which sessions of theirs are void.
+    """An account. sessions_after: sessions that were proven before this position are void.
 
     deleted: the account is gone and only its name is left, for those who ask who did something; an erased one has
     lost that too and all its texts are empty. setup: the provisional first administrator.

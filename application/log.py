@@ -195,6 +195,13 @@ class EventLog(Application[UUID]):
             assert isinstance(appended, Appended)  # noqa: S101 - what our mapper makes
             yield appended
 
+    def last(self, stream: UUID) -> Appended | None:
+        """The newest event of a stream, for those whose last event tells all of the state."""
+        for appended in self.events.get(stream, desc=True, limit=1):
+            assert isinstance(appended, Appended)  # noqa: S101 - what our mapper makes
+            return appended
+        return None
+
     def append(
         self,
         changes: Iterable[Change],

@@ -29,6 +29,18 @@ class Spooled(msgspec.Struct, frozen=True):
         return self.path.open("rb")
 
 
+class Stored(msgspec.Struct, frozen=True):
+    """Bytes that the blob store has already, to be referred to once more. digests: at least `sha256`."""
+
+    size_bytes: int
+    digests: dict[str, str]
+
+    @property
+    def sha256(self) -> str:
+        """The name of the blob."""
+        return self.digests["sha256"]
+
+
 class SpoolWriter(Protocol):
     """One file being received. Leaving the `with` block without `finish()` removes it."""
 

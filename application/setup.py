@@ -1,0 +1,154 @@
+"""The first administrator, and the lock on an instance whose administrator nobody has taken over yet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from application.accounts import Accounts, NewUser
+from application.directory import Directory
+from application.log import Change, EventLog
+from application.passwords import generate_password
+from application.people import People
+from domain import claim
+from domain.claim import Claim, NameTaken
+from domain.event import SYSTEM, Metadata
+from domain.ids import claim_id
+
+_log = logging.getLogger(__name__)
+
+ADMIN_USERNAME = "admin"
+ADMIN_EMAIL = "admin@localhost"
+WELL_KNOWN_PASSWORDS = frozenset(
+    {
+        "admin",
+        "password",
+        "changeme",
+        "admin123",
+        "password1",
+        "letmein",
+        "welcome",
+        "123456",
+        "admin1234",
+        "default",
+    }
+)
+"""In lower case. They open nothing but the door to a better one."""
+
+_CLAIM = "setup"
+_STREAM = claim_id(_CLAIM, "administrator")
+
+
+class PasswordFile(Protocol):
+    """Where the first administrator's password waits to be read, by whoever may read our files."""
+
+    def exists(self) -> bool:
+        """Whether it is there."""
+
+    def keep(self, password: str) -> str:
+        """Put the password there as the first line, for the owner's eyes only, unless there is one; give what is there.
+
+        Of several processes that do so at once one wins, and all get its password.
+        """
+
+    def remove(self) -> None:
+        """Take it away; never raises for a missing file."""
+
+
+class SetupChoices(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator said about the first administrator. password: None to have one made."""
+
+    password: str | None = None
+    skip: bool = False
+    demo: bool = False
+
+
+class SetupLock:
+    """Whether the instance waits for its administrator; a look at it costs nothing. Once open it stays so.
+
+    `refresh` reads the database: for start-up, and for the thread that hears of access changes.
+    """
+
+    def __init__(self, directory: Directory, password_file: PasswordFile) -> None:
+        self._directory = directory
+        self._password_file = password_file
+        self._administrator: UUID | None = None
+
+    @property
+    def locked(self) -> bool:
+        """Whether everything but health, setup and sign-in is to be refused."""
+        return self._administrator is not None
+
+    def refresh(self, principals: frozenset[UUID] | None = None) -> None:
+        """Look again, when the administrator is among those that changed; None is everybody."""
+        if principals is not None and self._administrator not in principals:
+            return
+        was_locked = self.locked
+        row = self._directory.provisional_administrator()
+        self._administrator = None if row is None else row.id
+        if was_locked and not self.locked:
+            self._password_file.remove()
+
+
+class Setup:
+    """Provisions the first administrator at start. Any number of processes may: one does, the others see it done."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        accounts: Accounts,
+        people: People,
+        password_file: PasswordFile,
+        choices: SetupChoices,
+        generate: Callable[[], str] = generate_password,
+    ) -> None:
+        self._log = log
+        self._accounts = accounts
+        self._people = people
+        self._password_file = password_file
+        self._choices = choices
+        self._generate = generate
+
+    def ensure_administrator(self, meta: Metadata = SYSTEM) -> None:
+        """See to it that there was an administrator at least once; a later deletion is respected."""
+        if self._choices.skip:
+            return
+        administrator = self._first_administrator()
+        if administrator is None:
+            self._provision(meta)
+        elif self._choices.password is None:
+            self._restore_file(administrator, meta)
+
+    def _first_administrator(self) -> UUID | None:
+        return self._log.load(_STREAM, Claim(), claim.evolve)[0].holder
+
+    def _provision(self, meta: Metadata) -> None:
+        chosen = self._choices.password
+        # the file comes first: nobody ever finds the administrator there and the file missing
+        password = chosen or self._password_file.keep(self._generate())
+        provisional = chosen is None or (chosen.casefold() in WELL_KNOWN_PASSWORDS and not self._choices.demo)
+        new = NewUser(username=ADMIN_USERNAME, email=ADMIN_EMAIL, admin=True)
+        try:
+            self._accounts.add(
+                new, password, meta, must_change_password=provisional, setup=provisional, along=self._claimed_by
+            )
+        except NameTaken:
+            return  # another process was faster, or somebody has that name already
+        _log.info("created the administrator %r", ADMIN_USERNAME)
+
+    def _claimed_by(self, user: UUID) -> list[Change]:
+        state, version = self._log.load(_STREAM, Claim(), claim.evolve)
+        return [Change(_STREAM, version, claim.take(state, _CLAIM, "administrator", user))]
+
+    def _restore_file(self, administrator: UUID, meta: Metadata) -> None:
+        """A password that nobody can know any more is replaced."""
+        state, _ = self._people.load(administrator)
+        if not state.setup or self._password_file.exists():
+            return
+        password = self._password_file.keep(self._generate())
+        self._accounts.set_password(administrator, password, meta, must_change_password=True)
+        _log.warning("the first administrator's password file was missing: a new password was made")
