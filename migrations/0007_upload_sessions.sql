@@ -1,6 +1,7 @@
 -- Uploads that arrive in pieces. Not history: a session is gone some days after it ended; what it published is in the log.
 -- sha256 is what the client announced. request: everything else it said at the start, JSON. result: what completing
--- answered, JSON. completing_since: somebody is at it; a claim that is some minutes old was left by a crash.
+-- answered, JSON. completing_since: somebody is at it; a claim that is some minutes old was left by a crash. verified:
+-- the bytes that arrived had the announced digest, so the blob of that digest is what this client sent.
 CREATE TABLE upload_session (
     session          uuid        PRIMARY KEY,
     owner            uuid        NOT NULL,
@@ -15,6 +16,7 @@ CREATE TABLE upload_session (
     created_at       timestamptz NOT NULL DEFAULT now(),
     expires_at       timestamptz NOT NULL,
     completing_since timestamptz,
+    verified         boolean     NOT NULL DEFAULT false,
     result           bytea
 );
 CREATE INDEX ON upload_session (expires_at);
