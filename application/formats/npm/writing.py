@@ -115,7 +115,7 @@ def _new_file(path: str, release: Release, spooled: Spooled, spool: Spool) -> It
             version=release.version,
             algorithms=ALGORITHMS,
             metadata=metadata,
-            blobs=blobs,
+            blobs={**blobs},
             overwrite="burn",
         )
 
