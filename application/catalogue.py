@@ -92,6 +92,11 @@ class Child(msgspec.Struct, frozen=True):
         """Whether it is a folder."""
         return self.artifact is None
 
+    @property
+    def key(self) -> str:
+        """Its place in the order of a directory: the name, with a slash after a folder's."""
+        return f"{self.name}/" if self.folder else self.name
+
 
 class StorageUsage(msgspec.Struct, frozen=True):
     """What a repository holds. logical: every artifact; physical: every distinct blob; unique: those that no other
@@ -155,7 +160,9 @@ class Catalogue(Protocol):
     def children(
         self, repository: UUID, directory: str, at: int | None = None, *, after: str = "", limit: int = 1000
     ) -> list[Child]:
-        """What is directly in a directory (empty, or ending in `/`), by name, after the name `after`."""
+        """What is directly in a directory (empty, or ending in `/`), by key, after the key `after`. The cost goes by
+        entries, not by what lies below them.
+        """
 
     def revision(self, repository: UUID, scope: str, at: int | None = None) -> int:
         """The last position that changed the scope; 0 when nothing ever did."""

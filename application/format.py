@@ -3,33 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from application.wire import Answer, Request, Route
-from domain.artifact import Overwrite
+from application.ports import Spooled
+from application.publishing import Target
+from application.wire import Answer, Request, Route, ServerRoute
+from domain.artifact import Overwrite, Precondition
 from domain.errors import Invalid, RegistryError
+
+if TYPE_CHECKING:
+    from application.services import Services
+
+ErrorDialect: TypeAlias = Callable[[Request, RegistryError, int], Answer]
+"""The answer that a protocol's clients print readably, given the request, the fault and its HTTP status."""
+
+
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
+    """A place among the addresses: `/{prefix}/{repository}[@when]/…`, and `/{prefix}/…` where no repository is named.
+
+    prefix: one or more segments; the longest one that fits an address has it. routes: below a repository.
+    server_routes: below the prefix itself; they go before repositories. exclusive: False leaves addresses that fit no
+    route to the management API, which is there too.
+    """
+
+    prefix: str
+    routes: tuple[Route, ...]
+    error: ErrorDialect
+    server_routes: tuple[ServerRoute, ...] = ()
+    exclusive: bool = True
+
+
+class Deposit(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was handed over with nothing but a path: by the management API, a resumable upload, a rival's layer.
+
+    path: where the caller wants it; a format with a layout of its own may put it elsewhere. spooled: has the digests of
+    `Format.digests`. media_type, version: as the caller says, empty when it does not. precondition: of the path.
+    """
+
+    path: str
+    spooled: Spooled
+    services: Services
+    target: Target
+    media_type: str = ""
+    version: str = ""
+    properties: dict[str, tuple[str, ...]] = {}
+    precondition: Precondition | None = None
 
 
 class Format(msgspec.Struct, frozen=True, kw_only=True):
     """One ecosystem.
 
-    key: what repositories of it are called in the API. prefix: the first path segment of its protocol. aliases: other
-    keys served by the same protocol; further_prefixes: other first segments. overwrite: whether a path may be published
-    again, unless the repository says otherwise. error: the answer that its clients print readably; given the request,
-    the fault and its HTTP status. order: a sort key that orders versions as the ecosystem does.
+    key: what repositories of it are called in the API. prefix: the first path segments of its protocol. aliases: other
+    keys served by the same protocol; further_prefixes: other first segments; server_routes: what its protocol offers
+    without a repository; mounts: other protocols that it speaks. overwrite: whether a path may be published again,
+    unless the repository says otherwise. order: a sort key that orders versions as the ecosystem does. digests: those
+    besides SHA-256 that it publishes. deposit: publishes a file that came without this protocol as if it had come by
+    it, and gives the path at which it is now; None takes any file as it is.
     """
 
     key: str
     title: str
     prefix: str
     routes: tuple[Route, ...]
-    error: Callable[[Request, RegistryError, int], Answer]
+    error: ErrorDialect
     order: Callable[[str], Any]
     aliases: tuple[str, ...] = ()
     further_prefixes: tuple[str, ...] = ()
+    server_routes: tuple[ServerRoute, ...] = ()
+    mounts: tuple[Mount, ...] = ()
     overwrite: Overwrite = "never"
+    digests: tuple[str, ...] = ()
+    deposit: Callable[[Deposit], str] | None = None
 
 
 class Formats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 from typing import Protocol, TypeAlias
 from uuid import UUID
 
@@ -10,10 +11,10 @@ import msgspec
 
 from application.catalogue import Catalogue
 from application.log import Change, EventLog, Receipt
-from application.ports import BlobStore, Spool, Spooled
+from application.ports import BlobStore, Spool, Spooled, Stored
 from domain import artifact, package
-from domain.artifact import Artifact, ArtifactPublished, Overwrite
-from domain.errors import NotFound
+from domain.artifact import Artifact, ArtifactPublished, Overwrite, Precondition
+from domain.errors import Gone, NotFound
 from domain.event import Event, Metadata
 from domain.ids import artifact_id, package_id
 from domain.package import Package
@@ -23,6 +24,8 @@ MAX_INLINE_METADATA_BYTES = 16 * 1024
 
 Decide: TypeAlias = Callable[[], list[Change]]
 """Loads and decides; called again after a lost race."""
+
+Properties: TypeAlias = dict[str, tuple[str, ...]]
 
 DecidePackage: TypeAlias = Callable[[Package], Sequence[Event]]
 """Pure: from a package's state to events."""
@@ -39,19 +42,22 @@ class NewFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file to publish.
 
     package: normalised name, empty for formats that group nothing. metadata: JSON. blobs: further bytes that belong to
-    it, by role. overwrite: the format's rule; the repository's setting goes before it.
+    it, by role. overwrite: the format's rule; the repository's setting goes before it. properties: None leaves the
+    artifact without, or with those it has.
     """
 
     path: str
-    spooled: Spooled
+    spooled: Spooled | Stored
     media_type: str
     package: str = ""
     name: str = ""
     version: str = ""
     algorithms: tuple[str, ...] = ()
     metadata: bytes = b"{}"
-    blobs: dict[str, Spooled] = {}
+    blobs: dict[str, Spooled | Stored] = {}
     overwrite: Overwrite = "never"
+    properties: Properties | None = None
+    precondition: Precondition | None = None
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -76,28 +82,39 @@ class Publishing:
         """Put files into the repository, with what follows for their package, as one atomic set of events.
 
         Answers when the catalogue shows it. Position 0: everything was there already, byte for byte. Raises
-        ArtifactExists or ArtifactBurnt by the overwrite rule.
+        ArtifactExists or ArtifactBurnt by the overwrite rule, PreconditionUnmet.
         """
-        proposed = [(file, self._store(target, file)) for file in files]
-        blind = True
+        decide_files = self._deciding(target, files)
 
         def decide() -> list[Change]:
-            nonlocal blind
-            changes = [self._publish_one(target, file, event, blind=blind) for file, event in proposed]
-            blind = False  # the first try assumes new paths and reads nothing; a collision in the log corrects it
+            changes = decide_files()
             if decision is not None:
                 changes.append(decision.change(self._log, target.repository))
             return changes
 
         return self._append(decide, target.meta)
 
-    def delete(
-        self, target: Target, paths: Sequence[str], reason: str = "", decision: PackageDecision | None = None
-    ) -> Receipt:
-        """Take artifacts away, all or none. Raises ArtifactNotFound."""
+    def move(self, source: Target, paths: Sequence[str], target: Target, files: Sequence[NewFile]) -> Receipt:
+        """Put files into the target and take paths of the source away, as one atomic set of events."""
+        decide_files = self._deciding(target, files)
 
         def decide() -> list[Change]:
-            changes = [self._delete_one(target, path, reason) for path in paths]
+            return [*decide_files(), *(self._delete_one(source, path, "moved", None) for path in paths)]
+
+        return self._append(decide, target.meta)
+
+    def delete(
+        self,
+        target: Target,
+        paths: Sequence[str],
+        reason: str = "",
+        decision: PackageDecision | None = None,
+        precondition: Precondition | None = None,
+    ) -> Receipt:
+        """Take artifacts away, all or none. Raises ArtifactNotFound, PreconditionUnmet."""
+
+        def decide() -> list[Change]:
+            changes = [self._delete_one(target, path, reason, precondition) for path in paths]
             if decision is not None:
                 changes.append(decision.change(self._log, target.repository))
             return changes
@@ -112,15 +129,21 @@ class Publishing:
             raise NotFound(f"{package_name} {version}".strip() + " not found")
         return self.delete(target, paths, reason)
 
-    def set_properties(self, target: Target, path: str, properties: dict[str, tuple[str, ...]]) -> Receipt:
-        """Replace the properties of an artifact."""
+    def set_properties(self, target: Target, path: str, properties: Properties) -> Receipt:
+        """Replace the properties of an artifact. Raises ArtifactNotFound."""
+        return self.change_properties(target, [path], lambda _: properties)
 
-        def decide() -> list[Change]:
+    def change_properties(
+        self, target: Target, paths: Sequence[str], change: Callable[[Properties], Properties]
+    ) -> Receipt:
+        """Make new properties out of those that each artifact has; all or none. Raises ArtifactNotFound."""
+
+        def decide_one(path: str) -> Change:
             state, version = self._artifact(target.repository, path)
-            events = artifact.set_properties(state, path, properties)
-            return [Change(artifact_id(target.repository, path), version, events, target.repository)]
+            events = artifact.set_properties(state, path, change(state.properties))
+            return Change(artifact_id(target.repository, path), version, events, target.repository)
 
-        return self._append(decide, target.meta)
+        return self._append(lambda: [decide_one(path) for path in paths], target.meta)
 
     def judge(self, target: Target, decision: PackageDecision) -> Receipt:
         """Change what is true of a package: tags, yanks, deprecations, owners, status."""
@@ -130,8 +153,11 @@ class Publishing:
 
     def _store(self, target: Target, file: NewFile) -> ArtifactPublished:
         """Bytes before the event that names them; a crash in between leaves a blob for the collector."""
-        for spooled in (file.spooled, *file.blobs.values()):
-            self._blobs.keep(spooled)
+        for content in (file.spooled, *file.blobs.values()):
+            if isinstance(content, Spooled):
+                self._blobs.keep(content)
+            elif not self._blobs.exists(content.sha256):
+                raise Gone(f"the bytes sha256:{content.sha256} are stored no longer")
         metadata, metadata_blob = file.metadata, None
         if len(metadata) > MAX_INLINE_METADATA_BYTES:
             metadata, metadata_blob = b"{}", self._store_bytes(file.metadata)
@@ -157,13 +183,33 @@ class Publishing:
             self._blobs.keep(spooled)
         return spooled.sha256
 
+    def _deciding(self, target: Target, files: Sequence[NewFile]) -> Callable[[], list[Change]]:
+        """Store the files; what is given decides about them, each time anew."""
+        proposed = [(file, self._store(target, file)) for file in files]
+        blind = all(file.precondition is None or file.precondition.match is None for file in files)
+
+        def decide() -> list[Change]:
+            nonlocal blind
+            changes = [self._publish_one(target, file, event, blind=blind) for file, event in proposed]
+            blind = False  # the first try assumes new paths and reads nothing; a collision in the log corrects it
+            return changes
+
+        return decide
+
     def _publish_one(self, target: Target, file: NewFile, event: ArtifactPublished, *, blind: bool) -> Change:
         state, version = (Artifact(), 0) if blind else self._artifact(target.repository, file.path)
+        if file.precondition is not None:
+            artifact.require(state, file.path, file.precondition)
         events = artifact.publish(state, event, _overwrite(target.settings, file.overwrite))
+        if file.properties is not None:
+            published = reduce(artifact.evolve, events, state)
+            events += artifact.set_properties(published, file.path, file.properties)
         return Change(artifact_id(target.repository, file.path), version, events, target.repository)
 
-    def _delete_one(self, target: Target, path: str, reason: str) -> Change:
+    def _delete_one(self, target: Target, path: str, reason: str, precondition: Precondition | None) -> Change:
         state, version = self._artifact(target.repository, path)
+        if precondition is not None:
+            artifact.require(state, path, precondition)
         events = artifact.delete(state, path, reason)
         return Change(artifact_id(target.repository, path), version, events, target.repository)
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import msgspec
 
+from application.access import Access
 from application.catalogue import Catalogue
+from application.finding import Finder
+from application.format import Formats
 from application.ports import BlobStore, Spool
 from application.publishing import Publishing
 
 
 class Services(msgspec.Struct, frozen=True):
-    """Wired once by the composition root."""
+    """Wired once by the composition root. access: for what a request concerns besides its own repository."""
 
     catalogue: Catalogue
+    finder: Finder
     publishing: Publishing
     blobs: BlobStore
     spool: Spool
+    access: Access
+    formats: Formats

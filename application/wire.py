@@ -8,9 +8,9 @@ format turns into its clients' dialect.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -32,7 +32,7 @@ class Request(msgspec.Struct, frozen=True):
 
     params: the route's placeholders. headers: names in lower case. base_url: the public address without a trailing
     slash, as the client sees it. mount: the path of the repository as written, `/pypi/libs@1200`. segments: the decoded
-    path below the mount.
+    path below the mount; raw_path: the same as sent, for the few that tell `;` from `%3B`. client: its address.
     """
 
     method: str
@@ -42,6 +42,8 @@ class Request(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     base_url: str
     mount: str
+    raw_path: str = ""
+    client: str = ""
 
     def query_value(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""
@@ -71,12 +73,14 @@ class Form(msgspec.Struct, frozen=True):
 class Body(msgspec.Struct, frozen=True):
     """How a route wants its body. `bytes` and `form` go to disk and are hashed on the way; `text` is held in memory.
 
-    algorithms: digests besides SHA-256. max_bytes: None is the server's upload limit.
+    algorithms: digests besides SHA-256. max_bytes: None is the server's upload limit. announced: digests that the
+    client's headers announce are computed too, and the handler runs only if the bytes have them (DigestMismatch).
     """
 
     kind: Literal["none", "bytes", "form", "text"] = "none"
     algorithms: tuple[str, ...] = ()
     max_bytes: int | None = None
+    announced: bool = False
 
 
 NO_BODY = Body()
@@ -156,7 +160,28 @@ class Call(msgspec.Struct, frozen=True):
         return self.request.params
 
 
+class ServerCall(msgspec.Struct, frozen=True):
+    """One request that concerns no single repository: a ping, a login, a search over all of them.
+
+    Nothing is authorised but that the caller is who they say; a handler shows only what they may read.
+    """
+
+    request: Request
+    principal: Principal
+    meta: Metadata
+    services: Services
+    upload: Spooled | None = None
+    form: Form | None = None
+    text: bytes = b""
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """The route's placeholders."""
+        return self.request.params
+
+
 Handler: TypeAlias = Callable[[Call], AnyAnswer]
+ServerHandler: TypeAlias = Callable[[ServerCall], AnyAnswer]
 Needs: TypeAlias = Action | Literal["nothing"]
 
 
@@ -166,7 +191,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     method: GET answers HEAD too. pattern: segments with `{name}` for text within one segment and `{name+}` for one or
     more whole segments; a trailing slash counts. needs: the action on the repository, or `nothing` for routes that
     carry their own credential (a login). document: gives the key of the document this request asks for, without I/O;
-    then a hit is answered from memory, and the handler renders on a miss. None asks the handler.
+    then a hit is answered from memory, and the handler renders on a miss. None asks the handler. any_format: serves
+    repositories of other formats too; theirs are never taken for documents. admit: may refuse before a large body is
+    received what the handler would refuse after it; `upload`, `form` and `text` are not there yet.
     """
 
     method: str
@@ -175,18 +202,33 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     handler: Handler
     body: Body = NO_BODY
     document: Callable[[Request], DocumentKey | None] | None = None
+    any_format: bool = False
+    admit: Callable[[Call], None] | None = None
 
 
-class Matcher:
-    """A format's route table, compiled. The first route that matches wins."""
+class ServerRoute(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of request that concerns no single repository. needs: `user` refuses anonymous callers."""
 
-    def __init__(self, routes: tuple[Route, ...]) -> None:
-        self._routes: dict[str, list[tuple[re.Pattern[str], Route]]] = {}
+    method: str
+    pattern: str
+    needs: Literal["nothing", "user"]
+    handler: ServerHandler
+    body: Body = NO_BODY
+
+
+R = TypeVar("R", bound=Route | ServerRoute)
+
+
+class Matcher(Generic[R]):
+    """A route table, compiled. The first route that matches wins."""
+
+    def __init__(self, routes: Iterable[R]) -> None:
+        self._routes: dict[str, list[tuple[re.Pattern[str], R]]] = {}
         for route in routes:
             compiled = (_compile(route.pattern), route)
             self._routes.setdefault(route.method, []).append(compiled)
 
-    def match(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+    def match(self, method: str, path: str) -> tuple[R, dict[str, str]] | None:
         """The route for decoded segments joined by SEPARATOR, and its placeholders."""
         for pattern, route in self._routes.get("GET" if method == "HEAD" else method, ()):
             found = pattern.match(path)

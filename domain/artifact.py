@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, NotFound, PreconditionFailed
 from domain.event import Event
 
 Overwrite = Literal["never", "replace", "burn"]
@@ -40,6 +40,26 @@ class ArtifactNotFound(NotFound):
 
     def __init__(self, path: str) -> None:
         super().__init__(path=path)
+
+
+class PreconditionUnmet(PreconditionFailed):
+    """What the client made its request depend on is not so."""
+
+    template = "{path} {state}"
+
+    def __init__(self, path: str, state: str) -> None:
+        super().__init__(path=path, state=state)
+
+
+class Precondition(msgspec.Struct, frozen=True):
+    """What must be true of a path for a write to count (RFC 9110 section 13.1), decided in the log itself.
+
+    match: digests of which one must be there; `("*",)` is any. none_match: digests that must not be there; `("*",)` is
+    nothing at all. None demands nothing.
+    """
+
+    match: tuple[str, ...] | None = None
+    none_match: tuple[str, ...] | None = None
 
 
 class ArtifactPublished(Event, frozen=True, kw_only=True):
@@ -126,6 +146,15 @@ def evolve(state: Artifact, event: Event) -> Artifact:
             return msgspec.structs.replace(state, properties=event.properties)
         case _:
             return state
+
+
+def require(state: Artifact, path: str, precondition: Precondition) -> None:
+    """Raise PreconditionUnmet when it does not hold."""
+    match, none_match = precondition.match, precondition.none_match
+    if match is not None and (state.sha256 is None or ("*" not in match and state.sha256 not in match)):
+        raise PreconditionUnmet(path, "is not what If-Match says" if state.sha256 else "does not exist")
+    if none_match is not None and state.sha256 is not None and ("*" in none_match or state.sha256 in none_match):
+        raise PreconditionUnmet(path, "exists already")
 
 
 def publish(state: Artifact, proposed: ArtifactPublished, overwrite: Overwrite) -> list[Event]:

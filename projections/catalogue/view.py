@@ -19,6 +19,7 @@ from application.catalogue import (
     VersionRow,
 )
 from domain.repository import Settings
+from projections.catalogue.tree import children_parameters, children_query
 from projections.projection import Row
 
 Connect = Callable[[], AbstractContextManager[Connection[Row]]]
@@ -29,7 +30,7 @@ _REPOSITORY = (
 )
 _PACKAGE = "repository, package, name, created_at, updated_at"
 _VERSION = "version, created_at, created_by, yanked, deprecated"
-_ARTIFACT = (
+ARTIFACT_COLUMNS = (
     "artifact, repository, path, package, name, version, sha256, size_bytes, media_type, digests, metadata, "
     "metadata_blob, blobs, properties, revision, published_at, published_by, since"
 )
@@ -51,7 +52,6 @@ _USAGE = """
     FROM mine
 """
 
-_PAGE = 500
 _FOREVER = (1 << 62) - 1
 
 
@@ -123,26 +123,26 @@ class CatalogueView:
         """See Catalogue."""
         parameters = {"repository": repository, "path": path}
         rows = self._select(
-            _ARTIFACT, "view_artifact", "repository = %(repository)s AND path = %(path)s", parameters, at
+            ARTIFACT_COLUMNS, "view_artifact", "repository = %(repository)s AND path = %(path)s", parameters, at
         )
-        return _artifact_row(rows[0]) if rows else None
+        return artifact_row(rows[0]) if rows else None
 
     def artifact_by_id(self, artifact: UUID, at: int | None = None) -> ArtifactRow | None:
         """See Catalogue."""
-        rows = self._select(_ARTIFACT, "view_artifact", "artifact = %(artifact)s", {"artifact": artifact}, at)
-        return _artifact_row(rows[0]) if rows else None
+        rows = self._select(ARTIFACT_COLUMNS, "view_artifact", "artifact = %(artifact)s", {"artifact": artifact}, at)
+        return artifact_row(rows[0]) if rows else None
 
     def artifacts(self, repository: UUID, package: str, at: int | None = None) -> list[ArtifactRow]:
         """See Catalogue."""
         rows = self._select(
-            _ARTIFACT,
+            ARTIFACT_COLUMNS,
             "view_artifact",
             "repository = %(repository)s AND package = %(package)s",
             {"repository": repository, "package": package},
             at,
             "ORDER BY path",
         )
-        return [_artifact_row(row) for row in rows]
+        return [artifact_row(row) for row in rows]
 
     def artifacts_below(
         self, repository: UUID, prefix: str, at: int | None = None, *, after: str = "", limit: int = 1000
@@ -152,29 +152,35 @@ class CatalogueView:
         if prefix:
             condition += " AND path < %(end)s"
         rows = self._select(
-            _ARTIFACT,
+            ARTIFACT_COLUMNS,
             "view_artifact",
             condition,
             {"repository": repository, "prefix": prefix, "end": _successor(prefix), "after": after, "limit": limit},
             at,
             "ORDER BY path LIMIT %(limit)s",
         )
-        return [_artifact_row(row) for row in rows]
+        return [artifact_row(row) for row in rows]
 
     def children(
         self, repository: UUID, directory: str, at: int | None = None, *, after: str = "", limit: int = 1000
     ) -> list[Child]:
-        """See Catalogue. Skips from folder to folder: the cost goes by entries, not by what lies below them."""
-        found: list[Child] = []
-        cursor = directory + after
-        if after:
-            cursor = max(cursor, directory + after + "/" + "\U0010ffff")
-        while len(found) < limit:
-            page = self.artifacts_below(repository, directory, at, after=cursor, limit=min(_PAGE, limit + 1))
-            if not page:
-                break
-            cursor = _collect(found, page, directory)
-        return found[:limit]
+        """See Catalogue."""
+        query, parameters = (
+            children_query(past=at is not None),
+            children_parameters(repository, directory, at, after, limit),
+        )
+        with self._connect() as connection:
+            paths = [row[0] for row in connection.execute(query, parameters, prepare=True)]
+        files = self._artifacts_at(repository, [path for path in paths if "/" not in path[len(directory) :]], at)
+        return [Child(path[len(directory) :].partition("/")[0], files.get(path)) for path in paths]
+
+    def _artifacts_at(self, repository: UUID, paths: list[str], at: int | None) -> dict[str, ArtifactRow]:
+        if not paths:
+            return {}
+        parameters = {"repository": repository, "paths": paths}
+        condition = "repository = %(repository)s AND path = ANY(%(paths)s)"
+        rows = map(artifact_row, self._select(ARTIFACT_COLUMNS, "view_artifact", condition, parameters, at))
+        return {row.path: row for row in rows}
 
     def revision(self, repository: UUID, scope: str, at: int | None = None) -> int:
         """See Catalogue."""
@@ -255,17 +261,6 @@ class CatalogueView:
             return connection.execute(query, parameters, prepare=True).fetchall()
 
 
-def _collect(found: list[Child], page: list[ArtifactRow], directory: str) -> str:
-    """Add the entries of a page; returns where to read on."""
-    for row in page:
-        name, slash, _ = row.path[len(directory) :].partition("/")
-        if slash:
-            found.append(Child(name, None))
-            return f"{directory}{name}/\U0010ffff"
-        found.append(Child(name, row))
-    return page[-1].path
-
-
 def _successor(prefix: str) -> str:
     """The smallest text after everything that starts with the prefix, in byte order."""
     return prefix + "\U0010ffff"
@@ -277,7 +272,8 @@ def _repository_row(row: Row) -> RepositoryRow:
     return RepositoryRow(*values)
 
 
-def _artifact_row(row: Row) -> ArtifactRow:
+def artifact_row(row: Row) -> ArtifactRow:
+    """A row of ARTIFACT_COLUMNS."""
     values = list(row)
     values[9] = _digests.decode(values[9])
     values[10] = msgspec.Raw(values[10].encode())

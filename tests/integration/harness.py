@@ -33,7 +33,7 @@ from api.wire import Wire
 from application.access import Access
 from application.catalogue import RepositoryRow
 from application.documents import Documents
-from application.format import Format
+from application.format import Format, Formats
 from application.log import EventLog
 from application.publishing import Publishing
 from application.repositories import NewRepository, Repositories
@@ -50,6 +50,7 @@ from infrastructure.cache import LocalLocks, NoCache
 from infrastructure.postgres.events import EventRecorder
 from infrastructure.postgres.pool import Pool, connection, open_pool
 from infrastructure.postgres.writer import Writer
+from projections.catalogue.finder import CatalogueFinder
 from projections.catalogue.fold import CatalogueProjection
 from projections.catalogue.revisions import Revisions
 from projections.catalogue.view import CatalogueView
@@ -144,15 +145,21 @@ class Registry:
         self._pool = ThreadPoolExecutor(8, "request")
         self._loop = asyncio.new_event_loop()
         self._loop_thread = threading.Thread(target=self._loop.run_forever, name="asgi", daemon=True)
-        self.services = Services(
-            catalogue=self.catalogue, publishing=self.publishing, blobs=self.blobs, spool=self.spool
-        )
         self.access = Access(
             self.people,
             Resolver(self.catalogue, self.log.head, self.log.position_at),
             self.denied,
             lambda *_: b"",
             lambda: self.revisions.repositories_generation,
+        )
+        self.services = Services(
+            catalogue=self.catalogue,
+            finder=CatalogueFinder(lambda: connection(self.db)),
+            publishing=self.publishing,
+            blobs=self.blobs,
+            spool=self.spool,
+            access=self.access,
+            formats=Formats(formats),
         )
         self.wire = Wire(
             formats,

@@ -205,7 +205,7 @@ def test_folders_are_listed_without_walking_what_is_below_them(running: Registry
         ("c", True),
     ]
     assert [child.name for child in view.children(repository, "a/")] == ["x", "y", "z"]
-    assert [child.name for child in view.children(repository, "a/", after="x")] == ["y", "z"]
+    assert [child.name for child in view.children(repository, "a/", after="x/")] == ["y", "z"]
     assert [child.name for child in view.children(repository, "a/", limit=2)] == ["x", "y"]
 
 

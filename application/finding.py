@@ -1,0 +1,56 @@
+"""Finding artifacts by what is true of them: across packages, across repositories, and among their own revisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from application.catalogue import ArtifactRow
+
+
+class ArtifactFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """All of these must hold. Empty ones always do.
+
+    prefix: of the path. text: anywhere in the path, in any case. glob, name_glob: of the whole path and of its last
+    segment, with `*` and `?`, neither of which stops at a slash. properties: name to a value or, empty, to any.
+    """
+
+    repositories: Sequence[UUID]
+    prefix: str = ""
+    text: str = ""
+    glob: str = ""
+    name_glob: str = ""
+    properties: Mapping[str, str] = {}
+
+
+class Occupancy(msgspec.Struct, frozen=True):
+    """What is in the way of a file at some path. taken: there is one already. obstacle: a file that is a directory of
+    the path, or lies below it; a tree has no room for both.
+    """
+
+    taken: bool
+    obstacle: str | None
+
+
+class Finder(Protocol):
+    """Queries over the artifacts there are, ordered by repository and path."""
+
+    def find(
+        self, wanted: ArtifactFilter, *, after: tuple[UUID, str] | None = None, offset: int = 0, limit: int = 100
+    ) -> list[ArtifactRow]:
+        """Artifacts that fit, from after a (repository, path), skipping `offset`."""
+
+    def count(self, wanted: ArtifactFilter, limit: int | None = None) -> int:
+        """How many fit; counts no further than `limit`."""
+
+    def revisions(self, artifact: UUID, at: int | None = None) -> list[ArtifactRow]:
+        """Everything that was ever published at an artifact's path, newest first, deleted ones too."""
+
+    def with_blob(self, sha256: str, repositories: Sequence[UUID], limit: int = 1) -> list[ArtifactRow]:
+        """Artifacts in these repositories that have these bytes."""
+
+    def occupancy(self, repository: UUID, path: str) -> Occupancy:
+        """What is at a path, above it or below it."""
