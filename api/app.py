@@ -15,6 +15,7 @@ from application.log import EventLog
 from application.publishing import Progress, Publishing
 from application.repositories import Repositories
 from application.resolving import Resolver
+from application.transparency import TransparencyLog
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,3 +33,4 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     comparison: Comparison
     publishing: Publishing
     repositories: Repositories
+    transparency: TransparencyLog

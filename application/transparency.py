@@ -35,6 +35,9 @@ class TransparencyLog(TileReader, Protocol):
     def checkpoint(self) -> str:
         """The latest signed checkpoint."""
 
+    def verifier_key(self) -> str:
+        """The key that signed the latest checkpoint, as text. An auditor compares it with the one pinned before."""
+
     def checkpoint_at(self, size: int) -> str:
         """The signed checkpoint of exactly this size."""
 

@@ -16,3 +16,9 @@ CREATE TABLE log_checkpoint (
     note text        NOT NULL,
     at   timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+
+-- The public halves of the keys that sign or have signed, as verifier keys. since: the size of its first checkpoint.
+CREATE TABLE log_key (
+    verifier_key text   PRIMARY KEY,
+    since        bigint NOT NULL
+);

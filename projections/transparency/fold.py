@@ -6,6 +6,7 @@ from the log after a restart.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -14,10 +15,12 @@ from psycopg import Cursor
 from application.log import Recorded
 from application.transparency import CheckpointSigner
 from domain.bundle import LoggedEvent
-from domain.errors import Conflict
+from domain.errors import Conflict, RegistryError
 from domain.notes import NoteVerifier, TreeHead, format_tree_head, open_tree_head, sign_note
 from domain.tiles import TILE_WIDTH, Tile, TiledTree
 from projections.projection import Projection, Row
+
+_log = logging.getLogger(__name__)
 
 FLUSH_EVENTS = 1_000
 FLUSH_SECONDS = 1.0
@@ -39,6 +42,10 @@ _STORE = (
     "SELECT * FROM unnest(%b::smallint[], %b::bigint[], %b::smallint[], %b::bytea[]) "
     "ON CONFLICT (level, idx) DO UPDATE SET width = excluded.width, hashes = excluded.hashes"
 )
+_SIGN = (
+    "WITH key AS (INSERT INTO log_key (verifier_key, since) VALUES (%s, %s) ON CONFLICT DO NOTHING) "
+    "INSERT INTO log_checkpoint (size, root, note) VALUES (%s, %s, %s)"
+)
 
 
 class HistoryDiverged(Conflict):
@@ -49,8 +56,8 @@ class Transparency(Projection):
     """The tree and its checkpoints.
 
     Never signs a tree that does not continue what was signed before: whatever is loaded is compared with the last
-    checkpoint, whatever is appended with every checkpoint that it passes. So a rebuild is a proof, and a log whose past
-    was altered stops being signed.
+    checkpoint, whatever is appended with every checkpoint that it passes. A log whose past was altered stops being
+    signed. Emptying `log_tile` and setting the position back to 0 lets the tiles be made anew, under the same checks.
     """
 
     name = "transparency"
@@ -73,6 +80,7 @@ class Transparency(Projection):
         self._stored_size = 0
         self._signed_size = -1
         self._flushed_at = float("-inf")
+        self._complaint = ""
 
     def apply(self, cursor: Cursor[Row], events: Sequence[Recorded]) -> None:
         """See Projection. Raises HistoryDiverged."""
@@ -81,9 +89,17 @@ class Transparency(Projection):
         self._flush_when_due(cursor, tree)
 
     def idle(self, cursor: Cursor[Row], position: int) -> None:
-        """See Projection. Signs what is left over when the log falls silent; an empty log too."""
-        tree = self._tree_at(cursor, position)
-        self._flush_when_due(cursor, tree)
+        """See Projection. Signs what is left over when the log falls silent; an empty log too.
+
+        What cannot be signed is logged here and halts the projection at the next event.
+        """
+        try:
+            self._flush_when_due(cursor, self._tree_at(cursor, position))
+        except RegistryError as error:
+            self._tree = None
+            if str(error) != self._complaint:
+                _log.error("the log is not signed any more: %s", error)
+            self._complaint = str(error)
 
     def _tree_at(self, cursor: Cursor[Row], position: int) -> TiledTree:
         """The tree of at least `position` leaves: the one in memory unless its transaction was rolled back."""
@@ -169,11 +185,7 @@ class Transparency(Projection):
     def _sign(self, cursor: Cursor[Row], head: TreeHead) -> None:
         cursor.execute("SET LOCAL synchronous_commit = on")  # nobody may see a checkpoint that a crash takes back
         note = sign_note(format_tree_head(head), [self._signer])
-        cursor.execute(
-            "INSERT INTO log_checkpoint (size, root, note) VALUES (%s, %s, %s)",
-            (head.size, head.root, note),
-            prepare=True,
-        )
+        cursor.execute(_SIGN, (self._signer.verifier_key, head.size, head.size, head.root, note), prepare=True)
 
 
 def _logged(event: Recorded) -> LoggedEvent:

@@ -12,6 +12,7 @@ from application.transparency import CHECKPOINT_SPAN, MAX_PAGE, NotInTheLog
 from domain.bundle import LoggedEvent
 from domain.errors import Invalid
 from domain.merkle import HASH_BYTES
+from domain.notes import parse_note, parse_verifier_key
 from domain.tiles import TILE_WIDTH, consistency_proof, inclusion_proof
 from projections.projection import Row
 
@@ -47,6 +48,15 @@ class TransparencyView:
             raise NotInTheLog("no checkpoint has been signed yet")
         note: str = rows[0][0]
         return note
+
+    def verifier_key(self) -> str:
+        """See TransparencyLog."""
+        signed = {(line.name, line.key_id) for line in parse_note(self.checkpoint().encode()).signatures}
+        for (text,) in self._rows("SELECT verifier_key FROM log_key ORDER BY since DESC", ()):
+            key = parse_verifier_key(text)
+            if (key.name, key.key_id) in signed:
+                return str(key)
+        raise NotInTheLog("the key of the latest checkpoint is not known here")
 
     def checkpoint_at(self, size: int) -> str:
         """See TransparencyLog."""
@@ -86,7 +96,7 @@ class TransparencyView:
 
     def inclusion_proof(self, position: int, size: int) -> list[bytes]:
         """See TransparencyLog."""
-        self._require(size)
+        self._require(max(position, size))
         return inclusion_proof(self, position - 1, size)
 
     def consistency_proof(self, old_size: int, new_size: int) -> list[bytes]:
