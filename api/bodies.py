@@ -94,8 +94,27 @@ async def receive_body(
     return received
 
 
-async def drain(receive: Receive) -> None:
+class Intake:
+    """The messages of one request, remembering whether its body has come to an end.
+
+    After the end the server has nothing more to say until the client goes away, which asking again would wait for.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.complete = False
+
+    async def __call__(self) -> dict[str, Any]:
+        """The next message."""
+        message = await self._receive()
+        self.complete = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        return message
+
+
+async def drain(receive: Intake) -> None:
     """Read and drop a little of a body that was refused, so that the client gets to see the answer."""
+    if receive.complete:
+        return
     left = DRAIN_BYTES
     try:
         async with asyncio.timeout(DRAIN_SECONDS):

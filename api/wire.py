@@ -21,7 +21,7 @@ from api.answers import (
     send_prepared,
     send_stream,
 )
-from api.bodies import ClientGone, Receive, Received, SlowBody, drain, receive_body
+from api.bodies import ClientGone, Intake, Receive, Received, SlowBody, drain, receive_body
 from api.errors import error_headers, status_of
 from api.incoming import Incoming
 from application.access import Access
@@ -82,7 +82,7 @@ class Exchange:
         self.incoming = incoming
         self.base_url = base_url
         self.request_id = request_id
-        self.receive = receive
+        self.receive = Intake(receive)
         self.send = send
         self.pathsend = pathsend
         self.template = ""

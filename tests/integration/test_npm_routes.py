@@ -6,11 +6,13 @@ import base64
 import gzip
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from application.formats.npm import FORMAT
@@ -522,6 +524,16 @@ def test_the_past_is_not_written_to(npm: Repository) -> None:
         ("PUT", "-/package/hello/dist-tags/x", "1.0.0"),
     ):
         assert npm.request(method, path, body, at=at).status == 405
+
+
+def test_a_refused_publish_is_answered_while_the_connection_stays_open(npm: Repository) -> None:
+    body = json.dumps(make.document(make.tarball(name="other"))).encode()
+    with npm.running.serve() as url, httpx.Client() as client:
+        began = time.monotonic()
+        for _ in range(2):
+            reply = client.put(f"{url}/npm/{npm.key}/hello", content=body, headers={"authorization": "Bearer admin"})
+            assert reply.status_code == 400
+        assert time.monotonic() - began < 3
 
 
 # what this registry does not have
