@@ -12,12 +12,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from application.format import Deposit
 from application.formats.pypi import FORMAT
 from application.formats.pypi.negotiation import JSON_V1
 from application.publishing import PackageDecision, Target
 from domain import package
+from domain.errors import Invalid
 from domain.event import SYSTEM
 from tests.integration.harness import Registry, Reply, multipart, registry
 from tests.samples.pypi.make import Sample, metadata_text, sdist, wheel, zip_sdist
@@ -483,6 +486,33 @@ def test_hostile_archives_are_refused_in_a_sentence(index: Index) -> None:
         assert reply.status == 400
         assert sample.filename in reply.text
         assert reply.text.count("\n") == 1
+
+
+def test_a_bare_file_is_published_by_what_it_says_itself(running: Registry, index: Index) -> None:
+    made = wheel("Demo.Pkg", "1.0.0")
+    with running.spool.create(FORMAT.digests) as writer:
+        writer.write(made.content)
+        spooled = writer.finish()
+    target = Target(index.row.id, index.row.settings, SYSTEM)
+    given = Deposit(
+        path=f"some/folder/{made.filename}",
+        spooled=spooled,
+        services=running.services,
+        target=target,
+        properties={"team": ("a",)},
+    )
+    assert FORMAT.deposit is not None
+    assert FORMAT.deposit(given) == f"demo-pkg/{made.filename}"
+    row = running.catalogue.artifact(index.row.id, f"demo-pkg/{made.filename}")
+    assert row is not None
+    assert (row.properties, row.version) == ({"team": ("a",)}, "1.0.0")
+    assert index.page("demo-pkg")["files"][0]["core-metadata"]
+    with running.spool.create() as writer:
+        writer.write(b"no wheel")
+        given = msgspec.structs.replace(given, spooled=writer.finish())
+    with pytest.raises(Invalid):
+        FORMAT.deposit(given)
+    running.spool.discard(given.spooled)
 
 
 def test_the_address_of_a_snapshot_holds_its_files(running: Registry, index: Index) -> None:

@@ -1,9 +1,11 @@
 """Python packages: wheels and source distributions for pip, uv, Poetry, twine and their kin."""
 
 from application.format import Format
+from application.formats.pypi.changes import deposit
 from application.formats.pypi.dialect import answer_error
 from application.formats.pypi.names import order_key
 from application.formats.pypi.routes import ROUTES
+from application.formats.pypi.uploads import ALGORITHMS
 
 FORMAT = Format(
     key="pypi",
@@ -14,4 +16,6 @@ FORMAT = Format(
     order=order_key,
     aliases=("poetry",),
     overwrite="burn",
+    digests=ALGORITHMS,
+    deposit=deposit,
 )

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
+from application.catalogue import Catalogue
+from application.format import Deposit
+from application.formats.pypi.metadata import Distribution, read_distribution
 from application.formats.pypi.names import PypiName, canonical_version, parse_version
 from application.formats.pypi.pages import load_project, release_rows, require_name
-from application.formats.pypi.uploads import new_file, path_of, read_upload
+from application.formats.pypi.uploads import metadata_file, new_file, path_of, read_upload, side_files
+from application.ports import Spooled
 from application.publishing import PackageDecision, Target
+from application.services import Services
 from application.wire import Answer, Call
 from domain import package
 from domain.errors import Conflict, Forbidden, Invalid
@@ -47,13 +54,41 @@ def upload(call: Call) -> Answer:
     if call.form is None:
         raise Invalid("expected a multipart/form-data body")
     distribution, spooled = read_upload(call.form)
-    name = distribution.normalised
-    version = _known_spelling(call, name, distribution.version)
-    if distribution.kind == "sdist":
-        _refuse_second_sdist(call, name, version, distribution.filename)
-    with new_file(call.form, distribution, spooled, version, call.services.spool) as file:
-        call.services.publishing.publish(_target(call), [file], PackageDecision(name, _require_open(name)))
+    sides = side_files(call.form, distribution, spooled)
+    _publish(call.services, _target(call), distribution, spooled, sides)
     return Answer(body=b"OK\n")
+
+
+def deposit(deposit: Deposit) -> str:
+    """Publish a distribution that came as a bare file: its own name and metadata say what it is and where it goes."""
+    filename = deposit.path.rpartition("/")[2]
+    with deposit.spooled.open() as file:
+        distribution = read_distribution(file, filename)
+    sides = metadata_file(distribution)
+    _publish(deposit.services, deposit.target, distribution, deposit.spooled, sides, deposit)
+    return path_of(distribution.normalised, distribution.filename)
+
+
+def _publish(
+    services: Services,
+    target: Target,
+    distribution: Distribution,
+    spooled: Spooled,
+    sides: dict[str, bytes],
+    deposit: Deposit | None = None,
+) -> None:
+    name = distribution.normalised
+    version = _known_spelling(services.catalogue, target, name, distribution.version)
+    if distribution.kind == "sdist":
+        _refuse_second_sdist(services.catalogue, target, name, version, distribution.filename)
+    with new_file(distribution, spooled, version, sides, services.spool) as file:
+        if deposit is None:
+            new = file
+        else:
+            new = msgspec.structs.replace(
+                file, properties=deposit.properties or None, precondition=deposit.precondition
+            )
+        services.publishing.publish(target, [new], PackageDecision(name, _require_open(name)))
 
 
 def yank(call: Call) -> Answer:
@@ -94,17 +129,17 @@ def _judge(call: Call, judgement: Judgement) -> Answer:
     return Answer(status=204)
 
 
-def _known_spelling(call: Call, name: PypiName, version: str) -> str:
+def _known_spelling(catalogue: Catalogue, target: Target, name: PypiName, version: str) -> str:
     """The spelling under which the release exists, so that `1.0` and `1.0.0` do not become two."""
     wanted = canonical_version(version)
-    for row in call.services.catalogue.versions(call.content, name):
+    for row in catalogue.versions(target.repository, name):
         if canonical_version(row.version) == wanted:
             return row.version
     return str(parse_version(version))
 
 
-def _refuse_second_sdist(call: Call, name: PypiName, version: str, filename: str) -> None:
-    for row in call.services.catalogue.artifacts(call.content, name):
+def _refuse_second_sdist(catalogue: Catalogue, target: Target, name: PypiName, version: str, filename: str) -> None:
+    for row in catalogue.artifacts(target.repository, name):
         if row.version == version and not row.path.endswith(".whl") and row.filename != filename:
             raise SecondSdist(version, row.filename)
 

@@ -5,7 +5,7 @@ Source: https://docs.pypi.org/api/upload/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from application.formats.pypi.attestations import provenance_of
@@ -62,15 +62,16 @@ def read_upload(form: Form) -> tuple[Distribution, Spooled]:
 
 
 @contextmanager
-def new_file(form: Form, distribution: Distribution, spooled: Spooled, version: str, spool: Spool) -> Iterator[NewFile]:
+def new_file(
+    distribution: Distribution, spooled: Spooled, version: str, sides: Mapping[str, bytes], spool: Spool
+) -> Iterator[NewFile]:
     """The distribution as a file to publish, its side files spooled until the block ends.
 
-    version: the spelling under which the release is known.
+    version: the spelling under which the release is known. sides: contents by role.
     """
-    side_files = dict(_side_files(form, distribution, spooled))
     blobs: dict[str, Spooled] = {}
     try:
-        for role, content in side_files.items():
+        for role, content in sides.items():
             with spool.create() as writer:
                 writer.write(content)
                 blobs[role] = writer.finish()
@@ -83,7 +84,7 @@ def new_file(form: Form, distribution: Distribution, spooled: Spooled, version: 
             version=version,
             algorithms=ALGORITHMS,
             metadata=encode_facts(distribution),
-            blobs=blobs,
+            blobs=dict(blobs),
             overwrite="burn",
         )
     finally:
@@ -101,15 +102,22 @@ def media_type_of(filename: str) -> str:
     return "application/gzip" if filename.endswith(".gz") else "application/zip"
 
 
-def _side_files(form: Form, distribution: Distribution, spooled: Spooled) -> Iterator[tuple[str, bytes]]:
-    yield (METADATA_ROLE if distribution.metadata_reliable else PKG_INFO_ROLE), distribution.metadata
+def metadata_file(distribution: Distribution) -> dict[str, bytes]:
+    """The metadata of a distribution, in the role that they may have."""
+    return {METADATA_ROLE if distribution.metadata_reliable else PKG_INFO_ROLE: distribution.metadata}
+
+
+def side_files(form: Form, distribution: Distribution, spooled: Spooled) -> dict[str, bytes]:
+    """Everything that is kept beside the distribution, by role; raises Invalid for what does not belong to it."""
+    sides = metadata_file(distribution)
     if signature := _signature(form):
-        yield SIGNATURE_ROLE, signature
+        sides[SIGNATURE_ROLE] = signature
     attestations = form.values("attestations")
     if len(attestations) > 1:
         raise FormInvalid("attestations is given more than once")
     if attestations and attestations[0].strip():
-        yield PROVENANCE_ROLE, provenance_of(attestations[0], distribution.filename, spooled.sha256)
+        sides[PROVENANCE_ROLE] = provenance_of(attestations[0], distribution.filename, spooled.sha256)
+    return sides
 
 
 def _signature(form: Form) -> bytes | None:
