@@ -36,6 +36,10 @@ class Registry:
                         projection.apply(cursor, events)
                     self._reached[projection.name] = events[-1].position
 
+    def forget(self, name: str) -> None:
+        """Fold this projection from the beginning next time."""
+        self._reached.pop(name, None)
+
     def rows(self, statement: str, *parameters: object) -> list[Row]:
         """What a statement gives."""
         with self.connect() as open_connection:

@@ -1,0 +1,1 @@
+"""Search in PostgreSQL: full text and trigrams over what is there now."""
