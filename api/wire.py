@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 from uuid import UUID
+
+import msgspec
 
 from api.answers import (
     MAX_HELD_FILE_BYTES,
@@ -21,18 +24,21 @@ from api.answers import (
     send_prepared,
     send_stream,
 )
-from api.bodies import ClientGone, Intake, Receive, Received, SlowBody, drain, receive_body
+from api.bodies import BATCH_BYTES, ClientGone, Intake, Receive, Received, SlowBody, drain, receive_body
 from api.errors import error_headers, status_of
+from api.forgery import refuse_forged
 from api.incoming import Incoming
-from application.access import Access
+from application.access import Access, CredentialNeeded
+from application.digest_headers import announced_digests, verify_digests
 from application.documents import Documents, keep
-from application.format import Format
+from application.format import Format, Mount
 from application.resolving import Resolved
 from application.services import Services
 from application.wire import (
     SEPARATOR,
     Answer,
     AnyAnswer,
+    Body,
     Call,
     Document,
     DocumentKey,
@@ -40,6 +46,8 @@ from application.wire import (
     Matcher,
     Request,
     Route,
+    ServerCall,
+    ServerRoute,
     Stream,
 )
 from domain.errors import NotAllowed, NotFound, RegistryError, Unavailable
@@ -47,6 +55,8 @@ from domain.event import SYSTEM, Metadata
 from domain.permissions import Principal
 
 _log = logging.getLogger(__name__)
+
+_VARY = (b"vary", b"authorization")
 
 MAX_WAITING = 512
 """Requests in threads or waiting for one; more are answered 503."""
@@ -63,12 +73,37 @@ class Revisions(Protocol):
 
 
 class Mounted:
-    """A format and its compiled routes."""
+    """A place among the addresses, its compiled routes, and the formats whose repositories are at home there."""
 
-    def __init__(self, format_: Format) -> None:
-        self.format = format_
-        self.matcher = Matcher(format_.routes)
-        self.keys = frozenset((format_.key, *format_.aliases))
+    def __init__(self, mount: Mount, keys: Iterable[str] = ()) -> None:
+        self.prefix = tuple(mount.prefix.split("/"))
+        self.error = mount.error
+        self.matcher = Matcher(mount.routes)
+        self.server_matcher = Matcher(mount.server_routes)
+        self._exclusive = mount.exclusive
+        self._keys = frozenset(keys)
+        self._open = any(route.any_format for route in mount.routes)
+
+    def takes(self, method: str, below: tuple[str, ...]) -> bool:
+        """Whether an address below the prefix is answered here."""
+        return self._exclusive or self.matcher.match(method, SEPARATOR.join(below[1:])) is not None
+
+    def is_home(self, format_key: str) -> bool:
+        """Whether repositories of the format are at home here."""
+        return format_key in self._keys
+
+    def admits(self, format_key: str, route: Route | None) -> bool:
+        """Whether a repository of the format can be reached by the route, or by any when there is none."""
+        return format_key in self._keys or (route.any_format if route is not None else self._open)
+
+
+def _mounts(format_: Format) -> Iterator[Mounted]:
+    keys = (format_.key, *format_.aliases)
+    for prefix in (format_.prefix, *format_.further_prefixes):
+        mount = Mount(prefix=prefix, routes=format_.routes, error=format_.error, server_routes=format_.server_routes)
+        yield Mounted(mount, keys)
+    for mount in format_.mounts:
+        yield Mounted(mount, keys)
 
 
 class Exchange:
@@ -128,12 +163,13 @@ def _size(entry: Prepared | File) -> int:
 
 
 class Wire:
-    """Serves `/{prefix}/{repository}[@when]/…` of every mounted format."""
+    """Serves `/{prefix}/{repository}[@when]/…` of every mounted format, and of mounts that belong to none."""
 
     def __init__(
         self,
         formats: Iterable[Format],
         *,
+        mounts: Iterable[Mount] = (),
         services: Services,
         access: Access,
         documents: Documents,
@@ -144,11 +180,9 @@ class Wire:
         cache_bytes: int,
         max_upload_bytes: int | None,
     ) -> None:
-        self._mounted = {
-            prefix: mounted
-            for mounted in map(Mounted, formats)
-            for prefix in (mounted.format.prefix, *mounted.format.further_prefixes)
-        }
+        every = [*(mounted for format_ in formats for mounted in _mounts(format_)), *map(Mounted, mounts)]
+        self._mounted = {mounted.prefix: mounted for mounted in every}
+        self._depth = max(map(len, self._mounted), default=0)
         self._services = services
         self._access = access
         self._documents = documents
@@ -160,26 +194,43 @@ class Wire:
         self._waiting = 0
         self.cache = DocumentCache(cache_bytes)
 
-    def serves(self, prefix: str) -> bool:
-        """Whether the first path segment belongs to a format."""
-        return prefix in self._mounted
+    def find(self, method: str, segments: tuple[str, ...]) -> Mounted | None:
+        """The mount that answers an address: of those that do, the one with the longest prefix."""
+        for depth in range(min(self._depth, len(segments)), 0, -1):
+            mounted = self._mounted.get(segments[:depth])
+            if mounted is not None and mounted.takes(method, segments[depth:]):
+                return mounted
+        return None
 
-    async def __call__(self, exchange: Exchange, segments: tuple[str, ...]) -> int:
+    async def __call__(self, exchange: Exchange, mounted: Mounted, segments: tuple[str, ...]) -> int:
         """Answer one request; returns the status. 499 when the client went away."""
         incoming = exchange.incoming
-        mounted = self._mounted[segments[0]]
-        key = segments[1] if len(segments) > 1 else ""
-        mount = "/" + "/".join(part.decode("ascii", "replace") for part in incoming.raw_path.split(b"/")[1:3])
-        method = incoming.method
-        request = Request(method, segments[2:], {}, (), incoming.headers, exchange.base_url, mount)
+        depth = len(mounted.prefix)
+        key = segments[depth] if len(segments) > depth else ""
+        sent = [part.decode("ascii", "replace") for part in incoming.raw_path.split(b"/")[1:]]
+        request = Request(
+            method=incoming.method,
+            segments=segments[depth + 1 :],
+            params={},
+            query=(),
+            headers=incoming.headers,
+            base_url=exchange.base_url,
+            mount="/" + "/".join(sent[: depth + 1]),
+            raw_path="/" + "/".join(sent[depth + 1 :]),
+            client=incoming.client,
+        )
         try:
+            found = mounted.server_matcher.match(incoming.method, SEPARATOR.join(segments[depth:]))
+            if found is not None:
+                return await self._serve_server(exchange, request, *found)
             return await self._serve(exchange, mounted, request, key)
         except ClientGone:
             return 499
         except RegistryError as error:
             return await self._refuse(exchange, mounted, request, error)
         except Exception:  # noqa: BLE001 - a process edge: answered, logged, and the next request goes on
-            _log.exception("%s %s failed (request %s)", method, exchange.template or mount, exchange.request_id)
+            where = exchange.template or request.mount
+            _log.exception("%s %s failed (request %s)", incoming.method, where, exchange.request_id)
             return await self._refuse(exchange, mounted, request, RegistryError("internal error"))
 
     async def _serve(self, exchange: Exchange, mounted: Mounted, request: Request, key: str) -> int:
@@ -191,28 +242,20 @@ class Wire:
         resolved = access.remembered_repository(key) if self._is_fresh() else None
         if principal is None or resolved is None:
             principal, resolved = await self._in_thread(access.identify, incoming.headers, key, incoming.client)
-        if resolved is None or resolved.repository.format not in mounted.keys:
+        refuse_forged(incoming, principal)
+        if resolved is None or not mounted.admits(resolved.repository.format, matched[0] if matched else None):
             raise access.refusal(principal, key)
         if matched is None:
             access.require(principal, resolved, "read", incoming.client)
-            self._refuse_unmatched(exchange, mounted, request, path)
-        assert matched is not None  # noqa: S101 - refused above
+            return await self._serve_unmatched(exchange, mounted, request, path)
         route, params = matched
-        exchange.template = f"/{mounted.format.prefix}/{{repository}}{route.pattern}"
+        exchange.template = f"/{'/'.join(mounted.prefix)}/{{repository}}{route.pattern}"
         if route.needs != "nothing":
             access.require(principal, resolved, route.needs, incoming.client)
             if route.needs != "read":
                 resolved.require_present()
-        request = Request(
-            incoming.method,
-            request.segments,
-            params,
-            incoming.query(),
-            incoming.headers,
-            request.base_url,
-            request.mount,
-        )
-        if route.document is not None and incoming.method in {"GET", "HEAD"}:
+        request = msgspec.structs.replace(request, params=params, query=incoming.query())
+        if route.document is not None and mounted.is_home(resolved.repository.format):
             document_key = route.document(request)
             if document_key is not None:
                 return await self._serve_document(exchange, route, request, resolved, principal, document_key)
@@ -278,42 +321,55 @@ class Wire:
     async def _serve_call(
         self, exchange: Exchange, route: Route, request: Request, resolved: Resolved, principal: Principal
     ) -> int:
-        incoming = exchange.incoming
-        received: Received | None = None
-        try:
-            received = await receive_body(
-                route.body, incoming.headers, exchange.receive, self._services.spool, self._pool, self._max_upload_bytes
-            )
-            answer = await self._in_thread(self._handle, exchange, route, request, resolved, principal, received)
-        finally:
-            if received is not None:
-                received.release()
+        call = Call(request, resolved.repository, resolved.content, resolved.at, principal, SYSTEM, self._services)
+        if route.admit is not None and _is_large(exchange.incoming.headers):
+            await self._in_thread(route.admit, call)
+        async with self._receive(exchange, route.body) as received:
+            call = msgspec.structs.replace(call, upload=received.upload, form=received.form, text=received.text)
+            answer = await self._in_thread(self._handle, exchange, route, call)
         return await self._send(exchange, answer, resolved, principal)
 
-    def _handle(
-        self,
-        exchange: Exchange,
-        route: Route,
-        request: Request,
-        resolved: Resolved,
-        principal: Principal,
-        received: Received,
-    ) -> AnyAnswer:
-        meta = SYSTEM if route.needs == "read" else self._metadata(exchange, principal)
-        return route.handler(
-            Call(
-                request,
-                resolved.repository,
-                resolved.content,
-                resolved.at,
-                principal,
-                meta,
-                self._services,
-                received.upload,
-                received.form,
-                received.text,
-            )
+    async def _serve_server(
+        self, exchange: Exchange, request: Request, route: ServerRoute, params: dict[str, str]
+    ) -> int:
+        incoming = exchange.incoming
+        exchange.template = f"{request.mount.rpartition('/')[0]}{route.pattern}"
+        principal = self._access.remembered_principal(incoming.headers) if self._is_fresh() else None
+        if principal is None:
+            principal = await self._in_thread(self._access.authenticate, incoming.headers, incoming.client)
+        refuse_forged(incoming, principal)
+        if route.needs == "user" and not principal.authenticated:
+            raise CredentialNeeded
+        request = msgspec.structs.replace(request, params=params, query=incoming.query())
+        async with self._receive(exchange, route.body) as received:
+            call = ServerCall(request, principal, SYSTEM, self._services, received.upload, received.form, received.text)
+            answer = await self._in_thread(self._handle_server, exchange, route, call)
+        return await self._send_value(exchange, answer, [(b"cache-control", b"private, no-cache"), _VARY])
+
+    def _handle(self, exchange: Exchange, route: Route, call: Call) -> AnyAnswer:
+        if route.needs != "read":
+            call = msgspec.structs.replace(call, meta=self._metadata(exchange, call.principal))
+        return route.handler(call)
+
+    def _handle_server(self, exchange: Exchange, route: ServerRoute, call: ServerCall) -> AnyAnswer:
+        return route.handler(msgspec.structs.replace(call, meta=self._metadata(exchange, call.principal)))
+
+    @asynccontextmanager
+    async def _receive(self, exchange: Exchange, body: Body) -> AsyncIterator[Received]:
+        """Take the body; what nobody keeps of it is removed at the end of the block."""
+        headers = exchange.incoming.headers
+        announced = announced_digests(headers) if body.announced else {}
+        if announced:
+            body = msgspec.structs.replace(body, algorithms=tuple(dict.fromkeys((*body.algorithms, *announced))))
+        received = await receive_body(
+            body, headers, exchange.receive, self._services.spool, self._pool, self._max_upload_bytes
         )
+        try:
+            if announced and received.upload is not None:
+                verify_digests(announced, received.upload)
+            yield received
+        finally:
+            received.release()
 
     def _metadata(self, exchange: Exchange, principal: Principal) -> Metadata:
         incoming = exchange.incoming
@@ -322,13 +378,14 @@ class Wire:
         )
 
     async def _send(self, exchange: Exchange, answer: AnyAnswer, resolved: Resolved, principal: Principal) -> int:
-        incoming = exchange.incoming
-        headers, method = incoming.headers, incoming.method
         file = answer if isinstance(answer, File) else None
-        extra = self._caching(resolved, principal, file)
+        self._count(exchange, file, resolved)
+        return await self._send_value(exchange, answer, self._caching(resolved, principal, file))
+
+    async def _send_value(self, exchange: Exchange, answer: AnyAnswer, extra: Headers) -> int:
+        headers, method = exchange.incoming.headers, exchange.incoming.method
         match answer:
             case File():
-                self._count(exchange, answer, resolved)
                 return await send_file(
                     answer,
                     headers,
@@ -353,7 +410,7 @@ class Wire:
         how = b"max-age=31536000, immutable" if file is not None and file.immutable else b"no-cache"
         headers = [(b"cache-control", private + how)]
         if private == b"private, ":
-            headers.append((b"vary", b"authorization"))
+            headers.append(_VARY)
         return headers
 
     def _count(self, exchange: Exchange, file: File | None, resolved: Resolved) -> None:
@@ -366,16 +423,19 @@ class Wire:
 
     # refusals
 
-    def _refuse_unmatched(self, exchange: Exchange, mounted: Mounted, request: Request, path: str) -> None:
+    async def _serve_unmatched(self, exchange: Exchange, mounted: Mounted, request: Request, path: str) -> int:
         allowed = mounted.matcher.methods(path)
-        if allowed:
+        if not allowed:
+            raise NotFound("no such address in this repository")
+        if request.method != "OPTIONS":
             raise NotAllowed(f"{request.method} is not supported here; try {', '.join(allowed)}")
-        raise NotFound("no such address in this repository")
+        answer = Answer(status=204, headers=(("allow", ", ".join([*allowed, "OPTIONS"])),))
+        return await send_answer(answer, request.method, [], exchange.send)
 
     async def _refuse(self, exchange: Exchange, mounted: Mounted, request: Request, error: RegistryError) -> int:
         incoming = exchange.incoming
         status = 408 if isinstance(error, SlowBody) else status_of(error)
-        answer = mounted.format.error(request, error, status)
+        answer = mounted.error(request, error, status)
         extra = encoded(error_headers(error, browser=_is_browser(incoming.headers)))
         extra.append((b"cache-control", b"no-store"))
         if status == 405:
@@ -397,6 +457,12 @@ class Wire:
 
 class _NotADocument(Exception):
     """The handler of a document route answered with something else: a file, a redirect."""
+
+
+def _is_large(headers: Mapping[str, str]) -> bool:
+    """Whether to ask before receiving: the body takes a while, or the client waits to be told."""
+    length = headers.get("content-length", "")
+    return "expect" in headers or not length.isdigit() or len(length) > 7 or int(length) > BATCH_BYTES
 
 
 def _is_browser(headers: Mapping[str, str]) -> bool:
