@@ -29,6 +29,7 @@ from granian.server.embed import Server
 
 from api.asgi import Gate
 from api.incoming import Proxies
+from api.locks import Locks
 from api.wire import Wire
 from application.access import Access
 from application.catalogue import RepositoryRow
@@ -39,7 +40,7 @@ from application.publishing import Publishing
 from application.repositories import NewRepository, Repositories
 from application.resolving import Resolver
 from application.services import Services
-from domain.errors import RegistryError, Unauthenticated
+from domain.errors import Unauthenticated
 from domain.event import SYSTEM
 from domain.ids import NAMESPACE
 from domain.permissions import Principal
@@ -95,6 +96,9 @@ class People:
             raise Unauthenticated("wrong user name or password")
         return principal
 
+    def redeem(self, ticket: str, path: str, client: str) -> Principal:
+        raise Unauthenticated("there are no tickets here")
+
 
 class Denied(list[tuple[str, str, str]]):
     """The Denials port: (user name, action, resource)."""
@@ -104,17 +108,14 @@ class Denied(list[tuple[str, str, str]]):
 
 
 class _Nothing:
-    """Observes nothing, locks nothing."""
+    """The Observer port, which observes nothing."""
 
     def request(self, method: str, template: str, status: int, seconds: float) -> None:
         pass
 
-    def refusal(self, raw_path: bytes) -> RegistryError | None:
-        return None
-
 
 class _CatalogueAlone:
-    """The Progress port of a registry that runs no other projection: the others are never waited for."""
+    """The Progress port of a process where no other read model is kept: nobody waits for those."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -180,7 +181,7 @@ class Registry:
             proxies=Proxies((), None),
             pool=self._pool,
             observer=_Nothing(),
-            setup=_Nothing(),
+            locks=Locks(lambda: False, demo=False),
             log_probes=False,
         )
 
