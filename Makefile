@@ -39,7 +39,7 @@ check: $(VENV)/.dev ## style, types, layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-timing
-	$(BIN)/yamllint --strict compose.yaml
+	$(BIN)/yamllint --strict compose.yaml .yamllint.yaml
 
 .PHONY: format
 format: $(VENV)/.dev ## let ruff rewrite what it can
