@@ -6,13 +6,14 @@ Sources: RFC 9110 sections 8.8, 13 and 14; RFC 9111.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any, BinaryIO
 
+from api.ranges import Layout, Span, Unsatisfiable, lay_out, wanted_spans
+from application.digest_headers import representation_digest
 from application.documents import Kept
 from application.ports import BlobStore
 from application.wire import Answer, File, Stream
@@ -25,8 +26,6 @@ CHUNK_BYTES = 256 * 1024
 
 SEND_TIMEOUT_SECONDS = 60.0
 MAX_HELD_FILE_BYTES = 64 * 1024
-
-_SINGLE_RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
 
 
 class Prepared:
@@ -87,19 +86,16 @@ async def send_prepared(prepared: Prepared, headers: Mapping[str, str], method: 
         body, own, etag = prepared.compressed, prepared.headers_gzip, prepared.etag_gzip
     else:
         body, own, etag = prepared.body, prepared.headers, prepared.etag
-    condition = headers.get("if-none-match")
-    if (
-        etag_matches(condition, etag)
-        if condition is not None
-        else _unmodified(headers.get("if-modified-since"), prepared.modified)
-    ):
-        await _start(send, 304, [pair for pair in own if pair[0] not in _NOT_IN_304] + extra)
-        await _end(send)
-        return 304
-    if prepared.file is not None and "range" in headers:
-        wanted = _wanted_range(headers, len(body), etag, prepared.modified)
-        if wanted is not None:
-            return await _send_part(body, wanted, own, extra, method, send)
+    decided = _condition(headers, etag, prepared.modified)
+    if decided is not None:
+        return await _send_decided(decided, own, extra, send)
+    if prepared.file is not None and method == "GET" and "range" in headers:
+        try:
+            spans = _spans(headers, len(body), etag, prepared.modified)
+        except Unsatisfiable:
+            return await _send_unsatisfiable(len(body), extra, send)
+        if spans:
+            return await _send_parts(body, spans, own, extra, send)
     await _start(send, 200, own + extra)
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
     return 200
@@ -152,45 +148,46 @@ async def send_file(
     ]
     if file.last_modified is not None:
         own.append((b"last-modified", http_date(file.last_modified).encode()))
-    condition = headers.get("if-none-match")
-    if (
-        etag_matches(condition, etag)
-        if condition is not None
-        else _unmodified(headers.get("if-modified-since"), file.last_modified)
-    ):
-        await _start(send, 304, [pair for pair in own if pair[0] not in _NOT_IN_304] + extra)
-        await _end(send)
-        return 304
-    wanted = _wanted_range(headers, file.size_bytes, etag, file.last_modified) if "range" in headers else None
-    if wanted == ():
+    decided = _condition(headers, etag, file.last_modified)
+    if decided is not None:
+        return await _send_decided(decided, own, extra, send)
+    try:
+        ranged = method == "GET" and "range" in headers  # of HEAD, RFC 9110 section 14.2 wants it ignored
+        spans = _spans(headers, file.size_bytes, etag, file.last_modified) if ranged else []
+    except Unsatisfiable:
         return await _send_unsatisfiable(file.size_bytes, extra, send)
-    start, end = wanted or (0, file.size_bytes)
-    status = 206 if wanted else 200
-    if wanted:
-        own.append((b"content-range", f"bytes {start}-{end - 1}/{file.size_bytes}".encode()))
-    own.append((b"content-length", str(end - start).encode()))
+    layout = lay_out(spans, file.size_bytes, file.media_type) if len(spans) > 1 else None
+    own = _framed(own, file.size_bytes, spans, layout)
+    status = 206 if spans else 200
     loop = asyncio.get_running_loop()
-    if method == "HEAD" or end == start:
+    if method == "HEAD" or file.size_bytes == 0:
         await _start(send, status, own + extra)
         await _end(send)
         return status
     path = await loop.run_in_executor(pool, _existing_path, blobs, file.sha256)
-    if path is not None and pathsend and not wanted:
+    if path is not None and pathsend and not spans:
         await _start(send, status, own + extra)
         await send({"type": "http.response.pathsend", "path": path})
         return status
-    source = await loop.run_in_executor(pool, blobs.open, file.sha256, start)  # before the start: may be Unavailable
-    try:
-        await _start(send, status, own + extra)
-        await _copy(source, end - start, send, loop, pool)
-    finally:
-        await loop.run_in_executor(pool, source.close)
+    parts = layout.parts if layout else ((b"", spans[0] if spans else (0, file.size_bytes)),)
+    source = await loop.run_in_executor(pool, blobs.open, file.sha256, parts[0][1][0])  # first: may be Unavailable
+    await _start(send, status, own + extra)
+    for number, (head, (start, end)) in enumerate(parts):
+        if number:
+            source = await loop.run_in_executor(pool, blobs.open, file.sha256, start)
+        await _copy(source, head, end - start, send, pool)
+    await send({"type": "http.response.body", "body": layout.closing if layout else b""})
     return status
 
 
 def file_headers(file: File) -> list[tuple[str, str]]:
     """What every stored file is sent with: never shown as a page of ours, always named."""
-    headers = [*file.headers, ("content-security-policy", "sandbox"), ("x-checksum-sha256", file.sha256)]
+    headers = [
+        *file.headers,
+        ("content-security-policy", "sandbox"),
+        ("x-checksum-sha256", file.sha256),
+        representation_digest(file.sha256),
+    ]
     if file.filename is not None:
         headers.append(("content-disposition", attachment(file.filename)))
     return headers
@@ -220,18 +217,33 @@ def http_date(moment: datetime) -> str:
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
-def etag_matches(condition: str, etag: str) -> bool:
-    """Whether an If-None-Match or If-Match list names the tag, by weak comparison."""
+def etag_matches(condition: str, etag: str, *, strong: bool = False) -> bool:
+    """Whether an If-None-Match list names the tag by weak comparison, or an If-Match list by strong."""
     if condition.strip() == "*":
         return True
-    return any(candidate.strip().removeprefix("W/") == etag for candidate in condition.split(","))
+    weak = "" if strong else "W/"
+    return any(candidate.strip().removeprefix(weak) == etag for candidate in condition.split(","))
 
 
-def _unmodified(since: str | None, modified: datetime | None) -> bool:
-    if since is None or modified is None:
-        return False
-    moment = _parse_date(since)
-    return moment is not None and modified.replace(microsecond=0) <= moment
+def _condition(headers: Mapping[str, str], etag: str, modified: datetime | None) -> int | None:
+    """412 or 304 where a condition of the client decides the answer (RFC 9110 section 13.2.2)."""
+    match, none_match = headers.get("if-match"), headers.get("if-none-match")
+    if match is not None:
+        if not etag_matches(match, etag, strong=True):
+            return 412
+    elif "if-unmodified-since" in headers and _unmodified(headers["if-unmodified-since"], modified) is False:
+        return 412
+    if none_match is not None:
+        return 304 if etag_matches(none_match, etag) else None
+    return 304 if _unmodified(headers.get("if-modified-since"), modified) else None
+
+
+def _unmodified(since: str | None, modified: datetime | None) -> bool | None:
+    """Whether nothing changed after a date; None where nothing can be said."""
+    moment = _parse_date(since) if since is not None else None
+    if moment is None or modified is None:
+        return None
+    return modified.replace(microsecond=0) <= moment
 
 
 def _parse_date(text: str) -> datetime | None:
@@ -242,45 +254,51 @@ def _parse_date(text: str) -> datetime | None:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def _wanted_range(
-    headers: Mapping[str, str], size: int, etag: str, modified: datetime | None
-) -> tuple[int, int] | tuple[()] | None:
-    """Start and end (exclusive) of the one range; () when it cannot be satisfied; None to send everything."""
+def _spans(headers: Mapping[str, str], size: int, etag: str, modified: datetime | None) -> list[Span]:
+    """The parts to send; none to send everything, as when If-Range does not hold. Raises Unsatisfiable."""
     guard = headers.get("if-range")
     if guard is not None:
-        if guard.startswith('"'):
+        if '"' in guard:
             holds = guard.strip() == etag
         else:
             moment = _parse_date(guard)
             holds = moment is not None and modified is not None and modified.replace(microsecond=0) == moment
         if not holds:
-            return None
-    found = _SINGLE_RANGE.match(headers["range"].replace(" ", ""))
-    if not found or found[1] == found[2] == "":
-        return None  # several ranges, or another unit: the whole is a correct answer
-    first, last = found[1][:19], found[2][:19]
-    if first == "":
-        count = int(last)
-        return (max(0, size - count), size) if count and size else ()
-    start = int(first)
-    end = min(int(last) + 1, size) if last else size
-    if start >= size:
-        return ()
-    return (start, end) if start < end else None
+            return []
+    return wanted_spans(headers["range"], size)
 
 
-async def _send_part(
-    body: bytes, wanted: tuple[int, int] | tuple[()], own: Headers, extra: Headers, method: str, send: Send
-) -> int:
-    if not wanted:
-        return await _send_unsatisfiable(len(body), extra, send)
-    start, end = wanted
+def _framed(own: Headers, size: int, spans: list[Span], layout: Layout | None) -> Headers:
+    """The headers with what is said of this body: its length, and which part of the file it is."""
+    if layout is not None:
+        kept = [pair for pair in own if pair[0] != b"content-type"]
+        kept.append((b"content-type", layout.media_type.encode()))
+        return [*kept, (b"content-length", str(layout.length).encode())]
+    start, end = spans[0] if spans else (0, size)
+    framed = [*own, (b"content-length", str(end - start).encode())]
+    if spans:
+        framed.append((b"content-range", f"bytes {start}-{end - 1}/{size}".encode()))
+    return framed
+
+
+async def _send_parts(body: bytes, spans: list[Span], own: Headers, extra: Headers, send: Send) -> int:
     headers = [pair for pair in own if pair[0] != b"content-length"]
-    headers.append((b"content-range", f"bytes {start}-{end - 1}/{len(body)}".encode()))
-    headers.append((b"content-length", str(end - start).encode()))
-    await _start(send, 206, headers + extra)
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body[start:end]})
+    media_type = next(value for name, value in headers if name == b"content-type").decode()
+    layout = lay_out(spans, len(body), media_type) if len(spans) > 1 else None
+    parts = layout.parts if layout else ((b"", spans[0]),)
+    content = b"".join(head + body[start:end] for head, (start, end) in parts) + (layout.closing if layout else b"")
+    await _start(send, 206, _framed(headers, len(body), spans, layout) + extra)
+    await send({"type": "http.response.body", "body": content})
     return 206
+
+
+async def _send_decided(status: int, own: Headers, extra: Headers, send: Send) -> int:
+    headers = [pair for pair in own if pair[0] not in _NOT_WITHOUT_BODY]
+    if status == 412:
+        headers.append((b"content-length", b"0"))
+    await _start(send, status, headers + extra)
+    await _end(send)
+    return status
 
 
 async def _send_unsatisfiable(size: int, extra: Headers, send: Send) -> int:
@@ -295,19 +313,26 @@ def _existing_path(blobs: BlobStore, sha256: str) -> str | None:
     return str(path) if path is not None and path.exists() else None
 
 
-async def _copy(source: BinaryIO, length: int, send: Send, loop: asyncio.AbstractEventLoop, pool: Executor) -> None:
+async def _copy(source: BinaryIO, head: bytes, length: int, send: Send, pool: Executor) -> None:
+    """Send what stands before, then the next `length` bytes of the file, and close it."""
+    loop = asyncio.get_running_loop()
     left = length
-    while left > 0:
-        chunk = await loop.run_in_executor(pool, source.read, min(CHUNK_BYTES, left))
-        if not chunk:
-            raise EOFError("a stored blob is shorter than recorded")  # the client sees a cut body, not a short one
-        left -= len(chunk)
-        await _send_chunk(send, chunk, more=left > 0)
+    try:
+        if head:
+            await _send_chunk(send, head)
+        while left > 0:
+            chunk = await loop.run_in_executor(pool, source.read, min(CHUNK_BYTES, left))
+            if not chunk:
+                raise EOFError("a stored blob is shorter than recorded")  # the client sees a cut body, not a short one
+            left -= len(chunk)
+            await _send_chunk(send, chunk)
+    finally:
+        await loop.run_in_executor(pool, source.close)
 
 
-async def _send_chunk(send: Send, chunk: bytes, *, more: bool = True) -> None:
+async def _send_chunk(send: Send, chunk: bytes) -> None:
     async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
-        await send({"type": "http.response.body", "body": chunk, "more_body": more})
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
 
 async def _start(send: Send, status: int, headers: Headers) -> None:
@@ -318,4 +343,4 @@ async def _end(send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-_NOT_IN_304 = frozenset({b"content-length", b"content-type", b"content-encoding", b"content-disposition"})
+_NOT_WITHOUT_BODY = frozenset({b"content-length", b"content-type", b"content-encoding", b"content-disposition"})
