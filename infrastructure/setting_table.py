@@ -74,7 +74,7 @@ SECTIONS: tuple[Section, ...] = (
                 "production",
                 "development",
                 _PRODUCTION,
-                "`production` demands a JWT_SECRET and hides the API description",
+                "`production` demands chosen secrets and hides the API description",
             ),
             Setting(
                 "AK_DATA_DIR",
@@ -150,9 +150,12 @@ SECTIONS: tuple[Section, ...] = (
             Setting(
                 "DATABASE_MAX_CONNECTIONS",
                 "database_max_connections",
-                "20",
+                Computed(
+                    "20; with more than 8 workers 160 divided by them",
+                    lambda values: max(4, min(20, 160 // values["api_workers"])),
+                ),
                 whole(2, 1000),
-                "Pooled connections of one process",
+                "Pooled connections of one process; all processes together must fit into the server's limit",
             ),
             Setting(
                 "DATABASE_MIN_CONNECTIONS",
@@ -326,6 +329,14 @@ SECTIONS: tuple[Section, ...] = (
                 Computed("generated outside production, kept in AK_DATA_DIR", lambda _: None),
                 TEXT,
                 "Signs sessions; at least 32 bytes and no placeholder; the same for all processes",
+                secret=True,
+            ),
+            Setting(
+                "AK_INSTANCE_KEY",
+                "instance_key",
+                Computed("generated outside production, kept in AK_DATA_DIR", lambda _: None),
+                TEXT,
+                "Wraps the keys that seal personal data; the same for all processes, and never to be changed or lost",
                 secret=True,
             ),
             Setting(

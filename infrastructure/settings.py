@@ -72,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     audit_stream: str
 
     jwt_secret: str
+    instance_key: str
     jwt_access_token_expiry_minutes: int
     jwt_refresh_token_expiry_days: int
     admin_password: str | None
@@ -160,6 +161,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         _log.warning("%s", line)
     if values["jwt_secret"] is None:
         values["jwt_secret"] = kept_secret(values["data_dir"] / "secrets" / "jwt")
+    if values["instance_key"] is None:
+        values["instance_key"] = kept_secret(values["data_dir"] / "secrets" / "instance")
     return Settings(**values)
 
 
@@ -187,27 +190,25 @@ def _with_file(environ: Mapping[str, str], faults: list[SettingFault]) -> Mappin
 
 
 def _value(setting: Setting, text: str, values: Mapping[str, Any], faults: list[SettingFault]) -> Any:
-    if not text and isinstance(setting.default, Computed):
+    if text:
+        try:
+            return setting.parse.read(text)
+        except ValueError:  # its default takes its place, for what is computed from it until all faults are known
+            faults.append(SettingFault(setting.name, None if setting.secret else text, setting.parse.accepts))
+    if isinstance(setting.default, Computed):
         return setting.default.value(values)
-    chosen = text or setting.default
-    if not isinstance(chosen, str):
-        return None
-    try:
-        return setting.parse.read(chosen)
-    except ValueError:
-        faults.append(SettingFault(setting.name, None if setting.secret else text, setting.parse.accepts))
-        # Whatever is computed from it meanwhile is thrown away with it.
-        return setting.parse.read(setting.default) if isinstance(setting.default, str) else None
+    return None if setting.default is None else setting.parse.read(setting.default)
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[SettingFault]:
     """What each variable alone cannot tell."""
     faults = []
-    if values["jwt_secret"] is None:
-        if values["production"]:
-            faults.append(SettingFault("JWT_SECRET", None, "set in production: `openssl rand -base64 48` makes one"))
-    elif reason := weakness(values["jwt_secret"]):
-        faults.append(SettingFault("JWT_SECRET", None, f"at least 32 random bytes: this one {reason}"))
+    for name, field in (("JWT_SECRET", "jwt_secret"), ("AK_INSTANCE_KEY", "instance_key")):
+        if values[field] is None:
+            if values["production"]:
+                faults.append(SettingFault(name, None, "set in production: `openssl rand -base64 48` makes one"))
+        elif reason := weakness(values[field]):
+            faults.append(SettingFault(name, None, f"at least 32 random bytes: this one {reason}"))
     if values["storage_backend"] == "s3" and values["s3_bucket"] is None:
         faults.append(SettingFault("S3_BUCKET", None, "set when STORAGE_BACKEND is s3"))
     if (values["s3_access_key_id"] is None) != (values["s3_secret_access_key"] is None):

@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> None:
         sys.stdout.write(markdown())
         return
     readme = Path(arguments[0])
-    readme.write_text(with_table(readme.read_text()))
+    readme.write_text(with_table(readme.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,14 @@ from infrastructure.setting_table import SETTINGS
 
 PROJECT = Path(__file__).parents[2]
 LOCKS = ("runtime", "embedded", "dev", "clients", "peers")
-SECRETS = {"JWT_SECRET", "POSTGRES_PASSWORD", "S3_SECRET_ACCESS_KEY", "MINIO_ROOT_PASSWORD", "MEILI_MASTER_KEY"}
+SECRETS = {
+    "JWT_SECRET",
+    "AK_INSTANCE_KEY",
+    "POSTGRES_PASSWORD",
+    "S3_SECRET_ACCESS_KEY",
+    "MINIO_ROOT_PASSWORD",
+    "MEILI_MASTER_KEY",
+}
 
 
 @pytest.fixture(scope="module")

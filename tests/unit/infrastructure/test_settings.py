@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parents[3]
 
 
 def load(**variables: str) -> Settings:
-    return load_settings({"JWT_SECRET": SECRET, **variables})
+    return load_settings({"JWT_SECRET": SECRET, "AK_INSTANCE_KEY": SECRET[::-1], **variables})
 
 
 def faults(**variables: str) -> dict[str, str]:
@@ -47,6 +47,7 @@ def test_an_empty_environment_is_a_complete_development_setup(tmp_path: Path, mo
     assert not settings.production
     assert settings.swagger
     assert settings.api_workers >= 1
+    assert load_settings({"AK_API_WORKERS": "16"}).database_max_connections == 10
 
 
 def test_every_row_has_its_field_and_every_field_its_row() -> None:
@@ -165,6 +166,7 @@ def test_the_value_of_a_secret_is_never_shown(tmp_path: Path) -> None:
         "AK_LOG_SIGNING_KEY": hidden,
         "ADMIN_PASSWORD": hidden,
         "JWT_SECRET": SECRET,
+        "AK_INSTANCE_KEY": SECRET,
     }
     assert {setting.name for setting in SETTINGS if setting.secret} == set(values) - {"S3_ACCESS_KEY_ID"}
     settings = load(AK_DATA_DIR=str(tmp_path), **values)
@@ -176,6 +178,7 @@ def test_the_value_of_a_secret_is_never_shown(tmp_path: Path) -> None:
 def test_a_jwt_secret_that_is_short_repeated_or_a_placeholder_is_refused() -> None:
     for weak in ("short", "ab" * 30, "change-me-in-production-please-now", "your-super-secret-jwt-signing-key-here!"):
         assert "at least 32 random bytes" in faults(JWT_SECRET=weak)["JWT_SECRET"]
+        assert "at least 32 random bytes" in faults(AK_INSTANCE_KEY=weak)["AK_INSTANCE_KEY"]
     assert load(JWT_SECRET=SECRET).jwt_secret == SECRET
 
 
@@ -186,9 +189,9 @@ def test_without_a_jwt_secret_one_is_made_once_and_kept_for_us_alone(tmp_path: P
 
     assert first.jwt_secret == second.jwt_secret != other.jwt_secret
     assert len(first.jwt_secret) >= 32
-    kept = tmp_path / "data" / "secrets" / "jwt"
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert list(kept.parent.iterdir()) == [kept]
+    assert first.instance_key == second.instance_key != first.jwt_secret
+    kept = sorted((tmp_path / "data" / "secrets").iterdir())
+    assert [(file.name, stat.S_IMODE(file.stat().st_mode)) for file in kept] == [("instance", 0o600), ("jwt", 0o600)]
 
 
 def test_a_kept_secret_that_others_may_read_or_that_is_cut_short_is_refused(tmp_path: Path) -> None:
@@ -204,7 +207,10 @@ def test_a_kept_secret_that_others_may_read_or_that_is_cut_short_is_refused(tmp_
 
 
 def test_production_wants_a_chosen_secret_and_hides_the_api_description(tmp_path: Path) -> None:
-    assert list(faults(ENVIRONMENT="production", JWT_SECRET="")) == ["JWT_SECRET"]
+    assert list(faults(ENVIRONMENT="production", JWT_SECRET="", AK_INSTANCE_KEY="")) == [
+        "JWT_SECRET",
+        "AK_INSTANCE_KEY",
+    ]
 
     settings = load(ENVIRONMENT="production", AK_DATA_DIR=str(tmp_path / "data"))
     assert settings.production
@@ -270,7 +276,7 @@ def test_the_printed_settings_name_every_variable_and_the_values_in_force(tmp_pa
 
 
 def test_the_readme_has_the_table_that_the_data_makes() -> None:
-    text = (PROJECT / "README.md").read_text()
+    text = (PROJECT / "README.md").read_text(encoding="utf-8")
 
     assert text == with_table(text), "run `make settings`"
 
