@@ -6,14 +6,19 @@ import msgspec
 
 from application.access import Access
 from application.catalogue import Catalogue
+from application.client_accounts import ClientAccounts
 from application.finding import Finder
 from application.format import Formats
 from application.ports import BlobStore, Spool
 from application.publishing import Publishing
+from application.searching import SearchIndex, Shelves
 
 
 class Services(msgspec.Struct, frozen=True):
-    """Wired once by the composition root. access: for what a request concerns besides its own repository."""
+    """Wired once by the composition root. access: for what a request concerns besides its own repository.
+
+    What may be None is not offered then: tests of formats run without accounts and without search.
+    """
 
     catalogue: Catalogue
     finder: Finder
@@ -22,3 +27,6 @@ class Services(msgspec.Struct, frozen=True):
     spool: Spool
     access: Access
     formats: Formats
+    client_accounts: ClientAccounts | None = None
+    search: SearchIndex | None = None
+    shelves: Shelves | None = None

@@ -23,7 +23,9 @@ def ping(call: Call) -> Answer:
 
 def whoami(call: Call) -> Answer:
     """GET -/whoami."""
-    return answer_json({"username": _username(call)})
+    if not call.principal.authenticated:
+        raise Unauthenticated("authentication required")
+    return answer_json({"username": call.principal.username})
 
 
 def list_all(call: Call) -> Answer:
@@ -45,12 +47,11 @@ def refuse_keys(call: Call) -> Answer:
     raise NotOffered("this registry does not sign packages")
 
 
+def refuse_web_login(call: Call) -> Answer:
+    """POST -/v1/login: clients then ask for the password themselves."""
+    raise NotOffered("sign in with --auth-type=legacy")
+
+
 def refuse(call: Call) -> Answer:
     """Anything else below `-/`, before a package called `-` is looked for."""
     raise NotOffered(f"{call.request.method} /{'/'.join(call.request.segments)[:300]} is not offered here")
-
-
-def _username(call: Call) -> str:
-    if not call.principal.authenticated:
-        raise Unauthenticated("authentication required")
-    return call.principal.username

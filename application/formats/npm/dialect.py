@@ -38,4 +38,9 @@ def _version(path: str) -> str:
 
 def answer_json(value: object, status: int = 200) -> Answer:
     """A small JSON answer."""
-    return Answer(status=status, body=msgspec.json.encode(value), media_type=FULL_TYPE)
+    return answer_bytes(msgspec.json.encode(value), status)
+
+
+def answer_bytes(body: bytes, status: int = 200) -> Answer:
+    """An answer that is JSON already."""
+    return Answer(status=status, body=body, media_type=FULL_TYPE)

@@ -5,9 +5,12 @@ Every document is a function of the package's revision, the repository's public 
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import msgspec
 
 from application.catalogue import ArtifactRow, package_scope
+from application.formats.npm.accounts import maintainers
 from application.formats.npm.address import (
     Address,
     PackageNotFound,
@@ -66,7 +69,7 @@ def tarball_key(request: Request) -> DocumentKey | None:
 # handlers
 
 
-def get_package(call: Call) -> Document:
+def get_package(call: Call) -> Answer | Document:
     """GET {pkg}, {pkg}/{version or tag}."""
     address = address_of(call.request)
     if not address.rest:
@@ -104,7 +107,7 @@ def get_attestations(call: Call) -> Document:
     """GET -/npm/v1/attestations/{pkg}@{version}."""
     text = "/".join(call.request.segments[_ATTESTATIONS_BELOW:])
     name, _, version = text.rpartition("@")
-    row = _release_row(call, existing_name(name), version)
+    row = release_row(call, existing_name(name), version)
     facts = read_facts(row, call.services.blobs) if row else None
     bundle = read_provenance_bundle(row, call.services.blobs) if row else None
     if facts is None or bundle is None or facts.predicate_type is None:
@@ -143,22 +146,40 @@ def current_revision(call: Call, name: NpmName) -> int:
     return call.services.catalogue.revision(call.content, package_scope(name), call.at)
 
 
+def owners_of(call: Call, name: NpmName) -> list[UUID]:
+    """The accounts that own the package, in their order."""
+    marks = call.services.catalogue.marks(call.content, name, "owner", call.at)
+    return [UUID(owner) for owner in sorted(marks, key=lambda owner: int(marks[owner]))]
+
+
 def tags_of(package: Package) -> dict[str, str]:
     """The tags that clients see."""
     return effective_tags(package.tags, [entry.version for entry in package.versions])
+
+
+def release_row(call: Call, name: NpmName, version: str) -> ArtifactRow | None:
+    """The tarball of a version; None for one that is not there, and for text that is no version."""
+    try:
+        path = version_path(name, parse_version(version))
+    except VersionInvalid:
+        return None
+    return call.services.catalogue.artifact(call.content, path, call.at)
 
 
 def _wants_abbreviated(request: Request) -> bool:
     return ABBREVIATED_TYPE in request.headers.get("accept", "") and request.query_value("write") != "true"
 
 
-def _full(call: Call, name: NpmName) -> Document:
+def _full(call: Call, name: NpmName) -> Answer | Document:
     package = load_package(call, name, full=True)
     latest = tags_of(package).get(LATEST, "")
-    row = _release_row(call, name, latest)
+    row = release_row(call, name, latest)
     readme, readme_file = read_readme(row, call.services.blobs) if row else ("", "")
-    package = msgspec.structs.replace(package, readme=readme, readme_file=readme_file)
+    owners = maintainers(call, owners_of(call, name))
+    package = msgspec.structs.replace(package, readme=readme, readme_file=readme_file, maintainers=owners)
     body = render_packument(package, call.request.repository_url)
+    if owners:  # names of people are asked each time and kept in no cache: they can change, and be erased
+        return Answer(body=body, media_type=FULL_TYPE, headers=_VARY)
     return Document(body=body, media_type=FULL_TYPE, headers=_VARY)
 
 
@@ -170,10 +191,10 @@ def _abbreviated(call: Call, name: NpmName) -> Document:
 def _version(call: Call, address: Address) -> Document:
     """One version, by its number or by a tag."""
     name, wanted = address.name, address.rest[0]
-    row = _release_row(call, name, wanted)
+    row = release_row(call, name, wanted)
     if row is None:
         version = tags_of(load_package(call, name, full=False)).get(wanted)
-        row = _release_row(call, name, version) if version else None
+        row = release_row(call, name, version) if version else None
     if row is None:
         raise VersionNotFound(name, wanted)
     known = {found.version: found for found in call.services.catalogue.versions(call.content, name, call.at)}
@@ -182,11 +203,3 @@ def _version(call: Call, address: Address) -> Document:
     if entry is None:
         raise VersionNotFound(name, wanted)
     return Document(body=render_version(name, entry, call.request.repository_url), media_type=FULL_TYPE, headers=_VARY)
-
-
-def _release_row(call: Call, name: NpmName, version: str) -> ArtifactRow | None:
-    try:
-        path = version_path(name, parse_version(version))
-    except VersionInvalid:
-        return None
-    return call.services.catalogue.artifact(call.content, path, call.at)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import msgspec
 
-from application.formats.npm import about, reading, writing
+from application.formats.npm import about, accounts, reading, writing
+from application.formats.npm.finding import find_packages
 from application.wire import Body, Route
 
 _DOCUMENT = Body(kind="bytes")
 _VERSION = Body(kind="text", max_bytes=4096)
+_SMALL = Body(kind="text", max_bytes=64 * 1024)
 _AUDIT = Body(kind="text")
 
 
@@ -33,6 +35,7 @@ _REGISTRY = (
     Route(method="GET", pattern="/-/ping", needs="read", handler=about.ping),
     Route(method="GET", pattern="/-/whoami", needs="read", handler=about.whoami),
     Route(method="GET", pattern="/-/all", needs="read", handler=about.list_all),
+    Route(method="GET", pattern="/-/v1/search", needs="read", handler=find_packages),
     Route(method="GET", pattern="/-/npm/v1/keys", needs="read", handler=about.refuse_keys),
     *(
         Route(
@@ -40,6 +43,24 @@ _REGISTRY = (
         )
         for path in ("advisories/bulk", "audits/quick", "audits")
     ),
+)
+
+_USER = "/-/user/org.couchdb.user:{user}"
+_TOKENS = "/-/npm/v1/tokens"
+
+_PEOPLE = (
+    Route(method="PUT", pattern=_USER, needs="nothing", handler=accounts.put_user, body=_SMALL),
+    Route(method="PUT", pattern=f"{_USER}/-rev/{{revision}}", needs="nothing", handler=accounts.put_user, body=_SMALL),
+    Route(method="GET", pattern=_USER, needs="nothing", handler=accounts.get_user),
+    Route(method="DELETE", pattern="/-/user/token/{token}", needs="nothing", handler=accounts.logout),
+    Route(method="GET", pattern=_TOKENS, needs="nothing", handler=accounts.list_tokens),
+    Route(method="POST", pattern=_TOKENS, needs="nothing", handler=accounts.create_token, body=_SMALL),
+    Route(method="DELETE", pattern=f"{_TOKENS}/token/{{key}}", needs="nothing", handler=accounts.delete_token),
+    Route(method="GET", pattern="/-/npm/v1/user", needs="nothing", handler=accounts.get_profile),
+    Route(
+        method="POST", pattern="/-/npm/v1/user", needs="nothing", handler=accounts.refuse_profile_change, body=_SMALL
+    ),
+    Route(method="POST", pattern="/-/v1/login", needs="nothing", handler=about.refuse_web_login, body=_SMALL),
 )
 
 _ABOUT_PACKAGES = _scoped(
@@ -85,4 +106,4 @@ _PACKAGES = _scoped(
     ),
 )
 
-ROUTES = (*_REGISTRY, *_ABOUT_PACKAGES, *_NOTHING_ELSE, *_PACKAGES)
+ROUTES = (*_REGISTRY, *_PEOPLE, *_ABOUT_PACKAGES, *_NOTHING_ELSE, *_PACKAGES)

@@ -11,12 +11,14 @@ from contextlib import ExitStack, contextmanager
 
 import msgspec
 
+from application.formats.npm.accounts import owners_named
 from application.formats.npm.address import PackageNotFound, VersionNotFound, address_of, artifact_path, version_path
 from application.formats.npm.dialect import VersionPublished, answer_json
 from application.formats.npm.document import PackageDocument, read_document
 from application.formats.npm.index import LATEST, Package
 from application.formats.npm.metadata import ManifestMismatch, Release, agree, read_tarball
 from application.formats.npm.names import DistTag, NpmName, parse_name, parse_tag, parse_version
+from application.formats.npm.people import Person
 from application.formats.npm.reading import current_revision, load_package, tags_of
 from application.formats.npm.stored import facts_of
 from application.ports import Spool, Spooled
@@ -121,14 +123,16 @@ def _new_file(path: str, release: Release, spooled: Spooled, spool: Spool) -> It
 
 
 def _change(call: Call, name: NpmName, document: PackageDocument) -> Answer:
-    """Deprecations and tags that differ from what is there."""
+    """Deprecations, tags and owners that differ from what is there."""
     if document.name not in (None, name) or document.id not in (None, name):
         raise ManifestMismatch("name", "the address", name, "the document", document.name or document.id or "")
     if document.revision is not None:
         _require_current(call, name, document.revision)
-    if not document.versions:
-        raise Invalid("a change is the whole document with its versions; owners and stars are not kept here")
+    if not document.versions and document.maintainers is None:
+        raise Invalid("a change is the whole document with its versions; stars are not kept here")
     present = load_package(call, name, full=False)
+    if not document.versions and document.maintainers is not None:
+        return _change_owners(call, name, document.maintainers)
     messages, tags = _changed_messages(present, document), _changed_tags(present, document)
 
     def decide(state: PackageState) -> list[Event]:
@@ -143,6 +147,14 @@ def _change(call: Call, name: NpmName, document: PackageDocument) -> Answer:
         return events
 
     receipt = call.services.publishing.judge(_target(call), PackageDecision(name, decide))
+    return _done(name, receipt.position or current_revision(call, name))
+
+
+def _change_owners(call: Call, name: NpmName, people: tuple[Person, ...]) -> Answer:
+    """Name the owners. It gives nobody rights: those are granted for the repository."""
+    owners = owners_named(call, people, name)
+    decision = PackageDecision(name, lambda state: package.set_owners(state, call.content, name, owners))
+    receipt = call.services.publishing.judge(_target(call), decision)
     return _done(name, receipt.position or current_revision(call, name))
 
 
