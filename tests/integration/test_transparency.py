@@ -11,15 +11,14 @@ import psycopg
 import pytest
 
 from application.log import Change, EventLog
-from application.transparency import CHECKPOINT_SPAN, NotInTheLog
+from application.transparency import CHECKPOINT_SPAN, NotInTheLog, bundle_of
 from domain.audit_report import AuditReport, Fault
-from domain.bundle import Garbled, Head, LeafHashes, Line, SignedCheckpoint
+from domain.bundle import Head
 from domain.bundle_audit import audit
 from domain.checkpoint import CheckpointNamed
 from domain.errors import Invalid
 from domain.merkle import EMPTY_ROOT, leaf_hash, root_of, verify_consistency, verify_inclusion
 from domain.notes import NoteUnverified, TreeHead, open_tree_head, parse_verifier_key
-from domain.tiles import width_at
 from infrastructure.embedded import EmbeddedPostgres
 from infrastructure.postgres.events import EventRecorder
 from infrastructure.postgres.migrate import migrate
@@ -104,19 +103,9 @@ class Registry:
         notes = self.view.checkpoints(-1, CHECKPOINT_SPAN - 1)
         return [open_tree_head(note.encode(), [VERIFIER]).size for note in notes]
 
-    def bundle(self) -> Iterator[Line | Garbled]:
-        """What an auditor collects."""
-        head = self.head()
-        yield Head(note=self.view.checkpoint())
-        for start in range(0, head.size, 256):
-            width = width_at(0, start // 256, head.size)
-            for note in self.view.checkpoints(start, min(start + 256, head.size)):
-                yield SignedCheckpoint(note=note)
-            yield LeafHashes(index=start // 256, hashes=self.view.tile(0, start // 256, width))
-            yield from self.view.events(start, start + width)
-
     def audit(self, *known: TreeHead) -> AuditReport:
-        return audit(self.bundle(), [VERIFIER], known)
+        lines = bundle_of(self.view, Head(note=self.view.checkpoint()), spread=False)
+        return audit(lines, [VERIFIER], known)
 
 
 @contextmanager
