@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
@@ -16,6 +17,7 @@ from application.passwords import generate_password
 from application.people import People
 from domain import claim
 from domain.claim import Claim, NameTaken
+from domain.errors import Forbidden
 from domain.event import SYSTEM, Metadata
 from domain.ids import claim_id
 
@@ -38,6 +40,12 @@ WELL_KNOWN_PASSWORDS = frozenset(
     }
 )
 """In lower case. They open nothing but the door to a better one."""
+
+_OPEN = re.compile(
+    rb"/(?:health|healthz|ready|readyz|livez|metrics|api/v1/setup/status|api/v1/auth(?:/.*)?|api/v1/users/[^/]+/password)"
+    rb"\Z"
+)
+"""What is served while the instance is locked."""
 
 _CLAIM = "setup"
 _STREAM = claim_id(_CLAIM, "administrator")
@@ -67,6 +75,21 @@ class SetupChoices(msgspec.Struct, frozen=True, kw_only=True):
     demo: bool = False
 
 
+class SetupRequired(Forbidden):
+    """Nothing is served before the first administrator has chosen a password."""
+
+    template = "this registry is locked until its administrator has chosen a password"
+    code = "SETUP_REQUIRED"
+    instructions = (
+        "read the first line of the file admin.password in the data directory of the server",
+        "sign in as admin with it: POST /api/v1/auth/login",
+        "choose a new password: POST /api/v1/users/me/password",
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
 class SetupLock:
     """Whether the instance waits for its administrator; a look at it costs nothing. Once open it stays so.
 
@@ -82,6 +105,10 @@ class SetupLock:
     def locked(self) -> bool:
         """Whether everything but health, setup and sign-in is to be refused."""
         return self._administrator is not None
+
+    def refusal(self, raw_path: bytes) -> SetupRequired | None:
+        """Why this path is not served now; None for one that is."""
+        return SetupRequired() if self._administrator is not None and not _OPEN.match(raw_path) else None
 
     def refresh(self, principals: frozenset[UUID] | None = None) -> None:
         """Look again, when the administrator is among those that changed; None is everybody."""

@@ -56,10 +56,10 @@ class JwtTokens:
                 options={"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False},
             )
             read = SessionClaims(
-                user=UUID(claims["sub"]),
-                session=UUID(claims["family_id"]),
+                user=UUID(str(claims["sub"])),
+                session=UUID(str(claims["family_id"])),
                 position=int(claims["position"]),
-                expires_at=float(claims["exp"]),
+                expires_at=int(claims["exp"]),
                 number=int(claims.get("number", 0)),
             )
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, OverflowError):

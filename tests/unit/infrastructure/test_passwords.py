@@ -1,0 +1,110 @@
+"""Argon2id hashes, how strong passwords are, and the first administrator's file."""
+
+from __future__ import annotations
+
+import stat
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from application.passwords import generate_password
+from domain.passwords import PasswordPolicy, faults
+from infrastructure.auth.password_file import AdminPasswordFile
+from infrastructure.auth.passwords import Argon2Passwords, TooManySignIns
+from infrastructure.auth.strength import common_passwords, strength
+
+CHEAP = {"memory_kib": 64, "iterations": 1}
+
+
+def test_a_hash_knows_its_password_and_no_other() -> None:
+    passwords = Argon2Passwords(**CHEAP)
+    hashed = passwords.hash("correct horse")
+    assert hashed.startswith("$argon2id$")
+    assert passwords.verify(hashed, "correct horse")
+    assert not passwords.verify(hashed, "correct horse ")
+    assert passwords.hash("correct horse") != hashed
+
+
+def test_passwords_are_the_same_however_they_are_typed() -> None:
+    passwords = Argon2Passwords(**CHEAP)
+    assert passwords.verify(passwords.hash("u\u0308ber alles"), "über alles")
+
+
+def test_no_account_and_a_broken_hash_are_just_wrong() -> None:
+    passwords = Argon2Passwords(**CHEAP)
+    assert not passwords.verify(None, "correct horse")
+    assert not passwords.verify("not a hash", "correct horse")
+    assert not passwords.verify(passwords.hash("x" * 2000), "x" * 2000)
+
+
+def test_an_unknown_account_takes_as_long_as_a_known_one() -> None:
+    passwords = Argon2Passwords(memory_kib=8 * 1024, iterations=2)
+    hashed = passwords.hash("correct horse")
+
+    def seconds(stored: str | None) -> float:
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            passwords.verify(stored, "wrong")
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    assert 0.5 < seconds(None) / seconds(hashed) < 2
+
+
+def test_hashes_of_other_parameters_are_outdated() -> None:
+    old = Argon2Passwords(**CHEAP).hash("correct horse")
+    new = Argon2Passwords(memory_kib=128, iterations=1)
+    assert new.is_outdated(old)
+    assert new.verify(old, "correct horse")
+    assert not new.is_outdated(new.hash("correct horse"))
+
+
+def test_only_so_many_are_hashed_at_once_and_others_do_not_wait_for_ever() -> None:
+    passwords = Argon2Passwords(1, wait_seconds=0.05, **CHEAP)
+    inside, leave = threading.Event(), threading.Event()
+
+    def occupy() -> None:
+        with passwords._slot():
+            inside.set()
+            leave.wait(5)
+
+    thread = threading.Thread(target=occupy)
+    thread.start()
+    assert inside.wait(5)
+    with pytest.raises(TooManySignIns):
+        passwords.hash("correct horse")
+    leave.set()
+    thread.join(5)
+    assert passwords.hash("correct horse")
+
+
+def test_common_passwords_are_known_and_guessing_is_estimated() -> None:
+    assert {"password1", "qwertyuiop", "12345678"} <= common_passwords()
+    assert strength("password1") == 0
+    assert strength("correct horse battery staple") == 4
+    assert strength("annannann", ("annannann",)) == 0
+    assert strength("x" * 5000) >= 0
+
+
+def test_generated_passwords_meet_the_strictest_policy() -> None:
+    strict = PasswordPolicy(min_length=20, uppercase=True, lowercase=True, digit=True, special=True)
+    made = {generate_password() for _ in range(50)}
+    assert len(made) == 50
+    assert all(faults(strict, password, common_passwords()) == [] for password in made)
+    assert all(strength(password) == 4 for password in made)
+
+
+def test_the_password_file_is_the_owners_alone_and_the_first_one_wins(tmp_path: Path) -> None:
+    file = AdminPasswordFile(tmp_path / "data" / "admin.password")
+    assert not file.exists()
+    assert file.keep("first") == "first"
+    assert file.keep("second") == "first"
+    assert file.path.read_text() == "first\n"
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    assert [path.name for path in file.path.parent.iterdir()] == ["admin.password"]
+    file.remove()
+    file.remove()
+    assert file.keep("second") == "second"
