@@ -7,7 +7,7 @@ import rich_click as click
 from api.cli import maintenance, processes
 from api.cli.audit import audit
 
-click.rich_click.USE_MARKDOWN = True
+click.rich_click.TEXT_MARKUP = "markdown"
 click.rich_click.COMMAND_GROUPS = {
     "artifact-keeper": [
         {"name": "Run", "commands": ["serve", "api", "project", "work"]},
