@@ -152,7 +152,7 @@ class Described(msgspec.Struct, frozen=True):
 
 def words(text: str) -> list[str]:
     """The words of a text in lower case: runs of letters and digits, in order, with repetitions."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
     return [word[:MAX_WORD] for word in _WORD.findall(folded)]
 
 
@@ -163,8 +163,11 @@ def query_words(text: str) -> list[str]:
 
 def name_words(text: str) -> list[str]:
     """The words of a name, and those within words: `MyParser2` is found by `my`, `parser` and `2` too."""
-    pieces = [piece.casefold() for word in _WORD.findall(text) for piece in _PIECE.findall(word)]
-    return [*words(text), *(piece for piece in pieces if piece not in words(text))]
+    whole = words(text)
+    if text.islower() and text.isalpha():
+        return whole
+    pieces = (piece.lower() for piece in _PIECE.findall(text))
+    return [*whole, *(piece for piece in pieces if piece not in whole)]
 
 
 def name_key(text: str) -> str:

@@ -26,34 +26,14 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 repositories = [uuid5(NAMESPACE, f"bench repository {number}") for number in range(REPOSITORIES)]
 people = [uuid5(NAMESPACE, f"bench person {number}") for number in range(PEOPLE)]
-_WORDS = [
-    "alpha",
-    "bravo",
-    "core",
-    "data",
-    "edge",
-    "flow",
-    "grid",
-    "http",
-    "index",
-    "json",
-    "kit",
-    "lib",
-    "mesh",
-    "net",
-    "orm",
-    "parse",
-    "queue",
-    "route",
-    "sync",
-    "text",
-]
+_SYLLABLES = ("ba", "co", "di", "fu", "ga", "he", "ki", "lo", "mu", "na", "pe", "ro", "su", "ti", "vo", "xa")
+vocabulary = ["".join(parts) for parts in itertools.product(_SYLLABLES, repeat=3)][::-2]
+"""About two thousand words; texts use the first ones often and the last ones hardly ever."""
 
 
 def package_name(number: int) -> str:
     """A name of which parts are common and the whole is rare."""
-    first, second = _WORDS[number % len(_WORDS)], _WORDS[number // len(_WORDS) % len(_WORDS)]
-    return f"{first}-{second}-{number}"
+    return f"{vocabulary[number % 97]}-{vocabulary[number % 1009]}-{number}"
 
 
 def fill(dsn: str, events: int, seed: int = 1) -> None:
@@ -95,7 +75,13 @@ def _history(chance: random.Random) -> Iterator[tuple[UUID, int, Event, Metadata
         repository = repositories[package_number % REPOSITORIES]
         package, version = package_name(package_number), f"1.{number % FILES_A_PACKAGE}.0"
         path = f"{package}/{package.replace('-', '_')}-{version}.tar.gz"
-        yield artifact_id(repository, path), 1, _published(repository, path, package, version, number), meta, repository
+        yield (
+            artifact_id(repository, path),
+            1,
+            _published(repository, path, package, version, number, chance),
+            meta,
+            repository,
+        )
         if number % 20 == 19:
             stream = package_id(repository, package)
             tagged[stream] = tagged.get(stream, 0) + 1
@@ -106,8 +92,10 @@ def _history(chance: random.Random) -> Iterator[tuple[UUID, int, Event, Metadata
             yield artifact_id(repository, path), 2, deleted, meta, repository
 
 
-def _published(repository: UUID, path: str, package: str, version: str, number: int) -> ArtifactPublished:
-    summary = f"{_WORDS[number % 7]} tools for {_WORDS[number % 11]} and {_WORDS[number % 13]}"
+def _published(
+    repository: UUID, path: str, package: str, version: str, number: int, chance: random.Random
+) -> ArtifactPublished:
+    summary = " ".join(vocabulary[int(len(vocabulary) * chance.random() ** 4)] for _ in range(8))
     return ArtifactPublished(
         repository=repository,
         path=path,
@@ -118,5 +106,5 @@ def _published(repository: UUID, path: str, package: str, version: str, number: 
         size_bytes=number * 7919 % 10_000_000,
         media_type="application/gzip",
         digests={"md5": f"{number:032x}"},
-        metadata=msgspec.Raw(msgspec.json.encode({"summary": summary, "keywords": summary.split()})),
+        metadata=msgspec.Raw(msgspec.json.encode({"summary": summary, "keywords": summary.split()[:3]})),
     )

@@ -17,7 +17,7 @@ import psycopg
 from application.log import EventLog
 from application.searching import SearchQuery
 from benchmarks.audit import BATCH, SMALL, median_ms
-from benchmarks.log_filler import fill, package_name, repositories
+from benchmarks.log_filler import fill, package_name, repositories, vocabulary
 from infrastructure.embedded import EmbeddedPostgres
 from infrastructure.embedded.postgres import ROLE, SUPERUSER
 from infrastructure.postgres.events import EventRecorder
@@ -88,10 +88,13 @@ def questions(view: SearchView, events: int) -> dict[str, Callable[[], object]]:
 
     return {
         "quick, a name": lambda: view.quick(package, None, 10),
-        "quick, a word of 1 in 20 packages": lambda: view.quick("orm", None, 10),
-        "quick, a word of every artifact": lambda: view.quick("tools", None, 10),
+        "quick, a frequent word": lambda: view.quick(vocabulary[0], None, 10),
+        "quick, a common word": lambda: view.quick(vocabulary[100], None, 10),
+        "quick, a rare word": lambda: view.quick(vocabulary[1900], None, 10),
+        "quick, a word of every artifact": lambda: view.quick("tar", None, 10),
+        "quick, two words": lambda: view.quick(f"{vocabulary[3]} {vocabulary[40]}", None, 10),
         "quick, mistyped": lambda: view.quick(package.replace("-", "") + "q", None, 10),
-        "quick, few repositories": lambda: view.quick("alpha bravo", few, 10),
+        "quick, few repositories": lambda: view.quick(vocabulary[0], few, 10),
         "advanced, a name": search(name=package),
         "advanced, name with wildcard": search(name=f"*{package[2:]}"),
         "advanced, part of a path": search(path=package[3:]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -15,9 +16,6 @@ from domain.artifact import ArtifactDeleted, ArtifactPublished
 from domain.ids import package_id
 from domain.repository import RepositoryDeleted
 from projections.projection import Projection, Row
-
-_MAX_PLACE = 16_383
-"""The highest position of a word that a tsvector keeps."""
 
 _FETCH = (
     "SELECT artifact, repository, package, size_bytes, media_type FROM view_search WHERE artifact = ANY(%s::uuid[])"
@@ -237,18 +235,13 @@ def _row(recorded: Recorded, event: ArtifactPublished, described: Described) -> 
 
 
 def vector_of(*texts: tuple[str, Iterable[str]]) -> str:
-    """A tsvector's text form: each word with its places and their weight, A to D."""
-    places: dict[str, list[str]] = {}
-    place = 0
+    """A tsvector's text form: each word once, where it stands first, with the weight of that text; heaviest first."""
+    marked: dict[str, str] = {}
     for weight, found in texts:
         for word in found:
-            place += 1
-            if word in places:
-                if len(places[word]) < 8:
-                    places[word].append(f"{min(place, _MAX_PLACE)}{weight}")
-            elif len(places) < MAX_INDEXED_WORDS:
-                places[word] = [f"{min(place, _MAX_PLACE)}{weight}"]
-    return " ".join(f"'{word}':{','.join(marks)}" for word, marks in places.items())
+            if word not in marked:
+                marked[word] = f"'{word}':{len(marked) + 1}{weight}"
+    return " ".join(itertools.islice(marked.values(), MAX_INDEXED_WORDS))
 
 
 def _columns(rows: Iterable[Row]) -> list[list[object]]:

@@ -27,10 +27,10 @@ Connect = Callable[[], AbstractContextManager[Connection[Row]]]
 _HIT = "artifact, repository, path, package, name, version, sha256, size_bytes, media_type, published_at"
 _PACKAGE = "package_id, repository, package, name, description, artifacts, size_bytes, created_at, updated_at"
 
-_RANKED = 2_000
+_RANKED = 300
 """How many of the newest matches are put in order of relevance."""
 
-_NAMED = 500
+_NAMED = 200
 _BIGINT = (1 << 63) - 1
 _ORDER = {"name": "name_key", "created_at": "position", "size_bytes": "size_bytes"}
 
