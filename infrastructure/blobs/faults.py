@@ -13,16 +13,16 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @contextmanager
-def storage_faults(doing: str) -> Iterator[None]:
+def storage_faults(doing: str, *, absence: bool = False) -> Iterator[None]:
     """Turn an OSError into Unavailable. The message names what was being done, never a path of this machine.
 
-    FileNotFoundError passes through: whether absence is a fault is for the caller to say.
+    absence: let FileNotFoundError pass, for callers to whom it means something.
     """
     try:
         yield
-    except FileNotFoundError:
-        raise
     except OSError as fault:
+        if absence and isinstance(fault, FileNotFoundError):
+            raise
         reason = "the storage is full" if fault.errno in _FULL else errno.errorcode.get(fault.errno or 0, "I/O error")
         raise Unavailable(f"storage cannot {doing}: {reason}") from fault
 

@@ -43,7 +43,7 @@ class FolderSpool:
 
     def discard(self, spooled: Spooled) -> None:
         """Remove what was received, if it is still here."""
-        with suppress(FileNotFoundError), storage_faults("remove an upload"):
+        with suppress(FileNotFoundError), storage_faults("remove an upload", absence=True):
             spooled.path.unlink()
 
 

