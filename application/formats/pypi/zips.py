@@ -31,7 +31,8 @@ _MAX_COMMENT_BYTES = 0xFFFF
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED, _DATA_DESCRIPTOR, _UTF8 = 0x0001, 0x0008, 0x0800
-_STRONG_ENCRYPTION, _MASKED_HEADERS = 0x0040, 0x2000
+_PATCH, _STRONG_ENCRYPTION, _MASKED_HEADERS = 0x0020, 0x0040, 0x2000
+_MAX_VERSION_NEEDED = 63
 _EXTRA_ZIP64, _EXTRA_UNICODE_PATH = 0x0001, 0x7075
 
 
@@ -195,7 +196,7 @@ def _central_header(data: memoryview, at: int) -> tuple[Member, int]:
     if at + _CENTRAL.size > len(data):
         raise ArchiveInvalid("the central directory is cut short")
     header = _CENTRAL.unpack_from(data, at)
-    signature, _, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes, comment_bytes = header[:13]
+    signature, _, needed, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes, comment_bytes = header[:13]
     disk, _, _, offset = header[13:]
     name_at = at + _CENTRAL.size
     extra_at = name_at + name_bytes
@@ -207,7 +208,7 @@ def _central_header(data: memoryview, at: int) -> tuple[Member, int]:
     name = _name(bytes(data[name_at:extra_at]), flags)
     wide = _extra(bytes(data[extra_at:end]))
     size, packed, offset = _widen(wide, size, packed, offset)
-    _check_method(name, method, flags)
+    _check_method(name, method, flags, needed)
     member = Member(name, method, crc, packed, size, offset)
     if method == _STORED and packed != size:
         raise ArchiveInvalid(f"{shown(name)} is stored, yet its two sizes differ")
@@ -220,13 +221,13 @@ def _local_header(file: BinaryIO, member: Member) -> Member:
     """The member with the place of its data, once its local header says what the directory says."""
     file.seek(member.header_offset)
     header = _LOCAL.unpack(_exactly(file, _LOCAL.size))
-    signature, _, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes = header
+    signature, needed, flags, method, _, _, crc, packed, size, name_bytes, extra_bytes = header
     if signature != b"PK\3\4":
         raise ArchiveInvalid(f"{shown(member.name)} has no local header where the directory places it")
     name = _name(_exactly(file, name_bytes), flags)
     wide = _extra(_exactly(file, extra_bytes))
     size, packed = _widen(wide, size, packed)
-    _check_method(name, method, flags)
+    _check_method(name, method, flags, needed)
     told = (name, method, crc, packed, size)
     if told != (member.name, member.method, member.crc, member.packed_bytes, member.size_bytes):
         raise ArchiveInvalid(f"the local header of {shown(member.name)} disagrees with the central directory")
@@ -272,7 +273,9 @@ def _widen(wide: bytes | None, *values: int) -> list[int]:
     return [next(further) if value == _FULL32 else value for value in values]
 
 
-def _check_method(name: str, method: int, flags: int) -> None:
+def _check_method(name: str, method: int, flags: int, needed: int) -> None:
+    if needed > _MAX_VERSION_NEEDED or flags & _PATCH:
+        raise ArchiveInvalid(f"{shown(name)} needs features of zip that installers do not have")
     if flags & (_ENCRYPTED | _STRONG_ENCRYPTION | _MASKED_HEADERS):
         raise ArchiveInvalid(f"{shown(name)} is encrypted")
     if flags & _DATA_DESCRIPTOR:

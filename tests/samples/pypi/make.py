@@ -104,20 +104,29 @@ def wheel(name: str = "demo", version: str = "1.0", *, tag: str = "py3-none-any"
     return Sample(f"{escaped(name)}-{version}-{tag}.whl", pack_zip(wheel_files(name, version, **options)))  # type: ignore[arg-type]
 
 
+_BACKEND = b"""import pathlib
+import shutil
+
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    made = next(pathlib.Path("prebuilt").iterdir())
+    shutil.copy(made, wheel_directory)
+    return made.name
+"""
+
+
 def sdist_files(
     name: str = "demo", version: str = "1.0", *, metadata: bytes | None = None, requires_python: str | None = ">=3.8"
 ) -> dict[str, bytes]:
-    """The members of a valid source distribution that setuptools can build."""
+    """The members of a valid source distribution. It builds anywhere: its own backend copies a wheel that it holds."""
     top = f"{escaped(name)}-{version}"
-    fields = (("Requires-Python", requires_python),) if requires_python else ()
+    fields = (("Summary", f"The {name} sample"), *((("Requires-Python", requires_python),) if requires_python else ()))
+    built = wheel(name, version, requires_python=requires_python)
     return {
-        f"{top}/PKG-INFO": metadata
-        if metadata is not None
-        else metadata_text(name, version, fields=(("Summary", f"The {name} sample"), *fields)),
-        f"{top}/pyproject.toml": (
-            f'[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n\n'
-            f'[project]\nname = "{name}"\nversion = "{version}"\n\n[tool.setuptools]\npackages = ["{escaped(name)}"]\n'
-        ).encode(),
+        f"{top}/PKG-INFO": metadata if metadata is not None else metadata_text(name, version, fields=fields),
+        f"{top}/pyproject.toml": b'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        f"{top}/backend.py": _BACKEND,
+        f"{top}/prebuilt/{built.filename}": built.content,
         f"{top}/{escaped(name)}/__init__.py": f'__version__ = "{version}"\n'.encode(),
     }
 
@@ -163,6 +172,7 @@ class RawMember(NamedTuple):
     central_size: int | None = None
     central_extra: bytes = b""
     local_extra: bytes = b""
+    needed: int = 20
     padding_before: bytes = b""
     packed_tail: bytes = b""
     listed: bool = True
@@ -184,14 +194,14 @@ def raw_zip(
         size = len(member.content)
         local_name = member.name if member.local_name is None else member.local_name
         out += struct.pack(
-            "<4s5H3I2H", b"PK\3\4", 20, member.flags, member.method, 0, 0x5C63,
+            "<4s5H3I2H", b"PK\3\4", member.needed, member.flags, member.method, 0, 0x5C63,
             crc if member.local_crc is None else member.local_crc, len(packed),
             size if member.local_size is None else member.local_size, len(local_name), len(member.local_extra),
         )  # fmt: skip
         out += local_name + member.local_extra + packed
         if member.listed:
             central += struct.pack(
-                "<4s6H3I5H2I", b"PK\1\2", 20, 20, member.flags, member.method, 0, 0x5C63, crc, len(packed),
+                "<4s6H3I5H2I", b"PK\1\2", 20, member.needed, member.flags, member.method, 0, 0x5C63, crc, len(packed),
                 size if member.central_size is None else member.central_size, len(member.name),
                 len(member.central_extra), 0, 0, 0, 0, offset,
             )  # fmt: skip

@@ -241,6 +241,8 @@ def first(**changes: Any) -> Change:
         (raw(first(method=0, packed_tail=b"x")), "its two sizes differ"),
         (raw(first(flags=1)), "encrypted"),
         (raw(first(flags=8)), "data descriptor"),
+        (raw(first(flags=0x20)), "features of zip"),
+        (raw(first(needed=64)), "features of zip"),
         (raw(first(name=b"../evil.py")), "not a plain relative path"),
         (raw(first(name=b"/etc/passwd")), "not a plain relative path"),
         (raw(first(name=b"C:/evil.py")), "not a plain relative path"),
