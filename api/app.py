@@ -16,6 +16,7 @@ from application.publishing import Progress, Publishing
 from application.repositories import Repositories
 from application.resolving import Resolver
 from application.transparency import TransparencyLog
+from application.uploads import Uploads
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,3 +35,4 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     publishing: Publishing
     repositories: Repositories
     transparency: TransparencyLog
+    uploads: Uploads

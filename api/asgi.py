@@ -6,26 +6,29 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
+
+import msgspec
 
 from api.answers import Headers, Send, encoded, send_answer
 from api.bodies import Receive
 from api.errors import error_body, error_headers, status_of
+from api.forgery import refuse_forged
 from api.incoming import Incoming, Proxies, read_scope
+from api.locks import Locks, SetupRequired
 from api.wire import Exchange, Wire
 from application.access import Access
 from application.wire import Answer
-from domain.errors import Forbidden, Invalid, RegistryError
+from domain.errors import RegistryError
 from domain.permissions import Principal
 
 _log = logging.getLogger(__name__)
 _access_log = logging.getLogger("artifact_keeper.access")
 
 Scope = dict[str, Any]
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 SECURITY_HEADERS: Headers = [
     (b"server", b"artifact-keeper"),
@@ -50,13 +53,6 @@ class Observer(Protocol):
         """One request was answered."""
 
 
-class Setup(Protocol):
-    """Whether the first administrator still has to choose a password."""
-
-    def refusal(self, raw_path: bytes) -> RegistryError | None:
-        """Why a path is locked now, if it is."""
-
-
 class Gate:
     """What is served on the port."""
 
@@ -69,7 +65,7 @@ class Gate:
         proxies: Proxies,
         pool: ThreadPoolExecutor,
         observer: Observer,
-        setup: Setup,
+        locks: Locks,
         log_probes: bool,
     ) -> None:
         self._wire = wire
@@ -78,7 +74,7 @@ class Gate:
         self._proxies = proxies
         self._pool = pool
         self._observer = observer
-        self._setup = setup
+        self._locks = locks
         self._log_probes = log_probes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,11 +105,12 @@ class Gate:
         incoming = read_scope(scope, peer)
         incoming = _with_client(incoming, self._proxies.client_of(peer, incoming.headers))
         base_url = self._proxies.base_url_of(peer, scope.get("scheme", "http"), incoming.headers)
-        locked = self._setup.refusal(incoming.raw_path)
+        locked = self._locks.refusal(incoming.method, incoming.raw_path)
         if locked is not None:
             raise locked
-        first = incoming.raw_path.split(b"/", 2)[1].decode("ascii", "replace") if b"/" in incoming.raw_path else ""
-        if self._wire.serves(first):
+        segments = incoming.segments()  # refuses what could mean two things, before any router
+        mounted = self._wire.find(incoming.method, segments)
+        if mounted is not None:
             extensions = scope.get("extensions") or {}
             exchange = Exchange(
                 incoming,
@@ -123,26 +120,24 @@ class Gate:
                 send,
                 pathsend="http.response.pathsend" in extensions,
             )
-            status = await self._wire(exchange, incoming.segments())
+            status = await self._wire(exchange, mounted, segments)
             send.status = status
             return exchange.template
-        incoming.segments()  # refuses what could mean two things, before any router
         scope["principal"] = await self._principal(incoming)
         scope["incoming"] = incoming
         scope["base_url"] = base_url
         scope["request_id"] = request_id
-        _refuse_forged(incoming, scope["principal"])
+        refuse_forged(incoming, scope["principal"])
         await self._management(scope, receive, send)
         return str(scope.get("path_template", ""))
 
     async def _principal(self, incoming: Incoming) -> Principal:
-        known = self._access.remembered_principal(incoming.headers)
-        if known is not None:
-            return known
         if incoming.raw_path in PROBES:
             return Principal()
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._access.authenticate, incoming.headers, incoming.client)
+        known = None if incoming.ticket else self._access.remembered_principal(incoming.headers)
+        if known is not None:
+            return known
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._access.authenticate, incoming.shown())
 
 
 class _Answered:
@@ -186,31 +181,11 @@ def _with_client(incoming: Incoming, client: str) -> Incoming:
     return Incoming(incoming.method, incoming.raw_path, incoming.query_string, incoming.headers, client)
 
 
-def _refuse_forged(incoming: Incoming, principal: Principal) -> None:
-    """A write whose only credential is a cookie must come from our own pages (CSRF)."""
-    if incoming.method in {"GET", "HEAD", "OPTIONS"} or not principal.authenticated:
-        return
-    headers = incoming.headers
-    if "authorization" in headers or "x-api-key" in headers or not session_cookie(headers):
-        return
-    if "x-requested-with" not in headers:
-        raise Forbidden("this request needs the header X-Requested-With")
-
-
-def session_cookie(headers: Mapping[str, str]) -> str:
-    """The access token in the session cookie, or nothing."""
-    text = headers.get("cookie", "")
-    if "ak_access_token" not in text:
-        return ""
-    try:
-        morsel = SimpleCookie(text).get("ak_access_token")
-    except CookieError:
-        raise Invalid("the Cookie header is malformed") from None
-    return morsel.value if morsel is not None else ""
-
-
 async def _send_error(error: RegistryError, method: str, send: _Answered) -> None:
     if send.started:
         return
-    answer = Answer(status=status_of(error), body=error_body(error.code, str(error)), media_type="application/json")
+    body = error_body(error.code, str(error))
+    if isinstance(error, SetupRequired):
+        body = msgspec.json.encode({"error": error.code, "message": str(error), "instructions": error.instructions})
+    answer = Answer(status=status_of(error), body=body, media_type="application/json")
     await send_answer(answer, method, encoded(error_headers(error)), send)

@@ -46,12 +46,14 @@ class PasswordChangeRequired(Forbidden):
 def check_declared(handlers: Iterable[HTTPRouteHandler]) -> None:
     """Raise NeedUndeclared for the first handler that does not say what it needs."""
     for handler in handlers:
-        if handler.opt.get("needs") not in NEEDS:
+        if handler.opt.get("needs") not in NEEDS and not _tells_methods(handler):
             raise NeedUndeclared(f"{sorted(handler.http_methods)} {sorted(handler.paths)} declares no needs")
 
 
 async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Litestar guard of every route."""
+    if _tells_methods(handler):
+        return
     needs = handler.opt.get("needs")
     if needs is None:
         raise NeedUndeclared(str(handler))
@@ -71,6 +73,11 @@ async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
         access: Access = connection.app.state.app.access
         access.denied(principal, "admin", connection.scope["path"], None, scope["incoming"].client)
         raise Forbidden("administrator access required")
+
+
+def _tells_methods(handler: Any) -> bool:
+    """Whether it is the answer to OPTIONS that the framework makes of the methods of a path."""
+    return handler.http_methods == {"OPTIONS"}
 
 
 async def _require_repository(

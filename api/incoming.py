@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 
+from application.access import Shown
 from domain.errors import Invalid
 
 MAX_PATH_BYTES = 4_096
@@ -45,6 +46,17 @@ class Incoming(msgspec.Struct, frozen=True):
             if "/" in part and any(piece in {"", ".", ".."} for piece in part.split("/")):
                 raise Invalid("the path has an empty, '.' or '..' segment")
         return decoded
+
+    @property
+    def ticket(self) -> str:
+        """The download ticket in the address of a read, or nothing."""
+        if b"ticket=" not in self.query_string or self.method not in {"GET", "HEAD"}:
+            return ""
+        return next((value for name, value in self.query() if name == "ticket"), "")
+
+    def shown(self) -> Shown:
+        """Everything that may say who this is."""
+        return Shown(self.headers, self.client, self.ticket, self.raw_path.decode("ascii", "replace"))
 
     def query(self) -> tuple[tuple[str, str], ...]:
         """The query parameters in order."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from litestar import Controller, Litestar, Request, Response
+from litestar import Controller, Litestar, Request, Response, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
@@ -56,7 +56,7 @@ def management(app: App, controllers: Sequence[type[Controller]], version: str) 
         handler
         for route in litestar.routes
         for handler in getattr(route, "route_handlers", ())
-        if isinstance(handler, HTTPRouteHandler) and not _is_documentation(handler)
+        if isinstance(handler, HTTPRouteHandler)
     )
     return litestar
 
@@ -66,7 +66,7 @@ def _openapi(version: str) -> OpenAPIConfig:
         title="Artifact Keeper",
         version=version,
         description="Repositories, artifacts, accounts, audit, time travel. Package clients use their own protocols.",
-        path="/api/v1",
+        openapi_router=Router("/api/v1", route_handlers=[], opt={"needs": "anonymous"}, include_in_schema=False),
         render_plugins=[SwaggerRenderPlugin(path="/docs")],
         components=Components(
             security_schemes={
@@ -77,10 +77,6 @@ def _openapi(version: str) -> OpenAPIConfig:
         ),
         security=[{"bearer": []}, {"basic": []}, {"token": []}],
     )
-
-
-def _is_documentation(handler: HTTPRouteHandler) -> bool:
-    return not handler.include_in_schema and any(path.startswith(("/docs", "/openapi", "/")) for path in handler.paths)
 
 
 def _principal(request: Request[Any, Any, Any]) -> Principal:

@@ -9,7 +9,7 @@ from typing import Any
 from api.answers import Send
 from api.asgi import Gate
 from api.bodies import Receive
-from api.composition import Api, compose_api
+from api.composition.api import Api, compose_api
 
 _log = logging.getLogger(__name__)
 

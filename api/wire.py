@@ -238,10 +238,10 @@ class Wire:
         path = SEPARATOR.join(request.segments)
         matched = mounted.matcher.match(incoming.method, path)
         access = self._access
-        principal = access.remembered_principal(incoming.headers) if self._is_fresh() else None
+        principal = self._remembered(incoming)
         resolved = access.remembered_repository(key) if self._is_fresh() else None
         if principal is None or resolved is None:
-            principal, resolved = await self._in_thread(access.identify, incoming.headers, key, incoming.client)
+            principal, resolved = await self._in_thread(access.identify, incoming.shown(), key)
         refuse_forged(incoming, principal)
         if resolved is None or not mounted.admits(resolved.repository.format, matched[0] if matched else None):
             raise access.refusal(principal, key)
@@ -260,6 +260,12 @@ class Wire:
             if document_key is not None:
                 return await self._serve_document(exchange, route, request, resolved, principal, document_key)
         return await self._serve_call(exchange, route, request, resolved, principal)
+
+    def _remembered(self, incoming: Incoming) -> Principal | None:
+        """Who this is, when no thread is needed to know."""
+        if incoming.ticket or not self._is_fresh():
+            return None
+        return self._access.remembered_principal(incoming.headers)
 
     # documents
 
@@ -334,9 +340,9 @@ class Wire:
     ) -> int:
         incoming = exchange.incoming
         exchange.template = f"{request.mount.rpartition('/')[0]}{route.pattern}"
-        principal = self._access.remembered_principal(incoming.headers) if self._is_fresh() else None
+        principal = self._remembered(incoming)
         if principal is None:
-            principal = await self._in_thread(self._access.authenticate, incoming.headers, incoming.client)
+            principal = await self._in_thread(self._access.authenticate, incoming.shown())
         refuse_forged(incoming, principal)
         if route.needs == "user" and not principal.authenticated:
             raise CredentialNeeded

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 from uuid import UUID
 
+import msgspec
+
 from application.catalogue import RepositoryRow
 from application.resolving import Resolved, Resolver
 from domain.errors import Forbidden, RegistryError, Unauthenticated
@@ -34,6 +36,15 @@ class ActionForbidden(Forbidden):
         super().__init__(action=action, repository=repository)
 
 
+class Shown(msgspec.Struct, frozen=True):
+    """What a request shows of its sender. headers: names in lower case. client: the address. ticket: of the query."""
+
+    headers: Mapping[str, str]
+    client: str
+    ticket: str = ""
+    path: str = ""
+
+
 class Authenticator(Protocol):
     """Credentials to principals."""
 
@@ -42,6 +53,9 @@ class Authenticator(Protocol):
 
     def authenticate(self, headers: Mapping[str, str], client: str) -> Principal:
         """The principal of these headers, the anonymous one for none; raises Unauthenticated for a bad credential."""
+
+    def redeem(self, ticket: str, path: str, client: str) -> Principal:
+        """The principal that a download ticket stands for; it is used up. Raises Unauthenticated."""
 
 
 class Denials(Protocol):
@@ -90,13 +104,16 @@ class Access:
             return None
         return self._resolved.get(text)
 
-    def authenticate(self, headers: Mapping[str, str], client: str) -> Principal:
-        """Who this is; raises Unauthenticated for a credential that is present and not good."""
-        return self._authenticator.authenticate(headers, client)
+    def authenticate(self, shown: Shown) -> Principal:
+        """Who this is; raises Unauthenticated for a credential that is not good. Headers go before tickets."""
+        principal = self._authenticator.authenticate(shown.headers, shown.client)
+        if shown.ticket and not principal.authenticated:
+            return self._authenticator.redeem(shown.ticket, shown.path, shown.client)
+        return principal
 
-    def identify(self, headers: Mapping[str, str], text: str, client: str) -> tuple[Principal, Resolved | None]:
+    def identify(self, shown: Shown, text: str) -> tuple[Principal, Resolved | None]:
         """Who asks, and for what; None for a repository that is not there or must not be known to them."""
-        principal = self.authenticate(headers, client)
+        principal = self.authenticate(shown)
         return principal, self.resolve(principal, text)
 
     def resolve(self, principal: Principal, text: str) -> Resolved | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, TaskImpl
 from granian.http import HTTP1Settings
+from granian.server.mp import MPServer as Granian
 
 from infrastructure.settings import Settings
 
@@ -38,5 +38,4 @@ def http_server(settings: Settings) -> Granian:
         respawn_interval=0.5,
         workers_kill_timeout=60,
         log_access=False,
-        process_name="artifact-keeper api",
     )

@@ -8,12 +8,16 @@ from typing import Any
 from eventsourcing.persistence import JSONTranscoder
 
 from api.composition.core import Core
+from api.composition.identity import person_keys
 from application.log import EventMapper, Recorded
 from infrastructure.settings import Settings
 from infrastructure.signing.ed25519 import Ed25519Signer
+from projections.access.fold import AccessProjection
+from projections.audit.fold import AuditProjection
 from projections.catalogue.fold import CatalogueProjection
 from projections.projection import Projection
 from projections.runner import Projector
+from projections.search.fold import SearchProjection
 from projections.transparency.fold import Transparency
 
 
@@ -40,6 +44,9 @@ def projections(core: Core) -> Sequence[Projection]:
     """Every read model there is."""
     return (
         CatalogueProjection(),
+        AccessProjection(person_keys(core)),
+        AuditProjection(),
+        SearchProjection(),
         Transparency(log_signer(core.settings)),
     )
 
