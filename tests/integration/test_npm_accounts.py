@@ -4,44 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import count
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import msgspec
 import pytest
 
-from application.client_accounts import ClientAccounts
 from application.formats.npm import FORMAT
-from application.searching import Hit, PackageHit, SearchQuery, SearchResult
-from tests.fakes.accounts import CLIENT, PASSWORD, Fixture, basic, bearer
+from tests.fakes.accounts import CLIENT, PASSWORD, basic, bearer
 from tests.integration.harness import Registry, Reply, registry
+from tests.integration.populated import populate
 from tests.samples.npm import make
 
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
 _numbers = count(1)
-
-
-class Index:
-    """The search ports over a list of packages: words match descriptions, parts match names."""
-
-    def __init__(self) -> None:
-        self.known: list[tuple[str, str, UUID]] = []
-
-    def search(self, query: SearchQuery) -> SearchResult:
-        names = [name for name, text, home in self.known if query.text in text and home in (query.repositories or ())]
-        hits = [Hit(uuid4(), uuid4(), "", name, name, "", "", 0, "", NOW) for name in names]
-        return SearchResult([*hits, *hits], len(hits), True, {}, {})
-
-    def packages(
-        self, text: str, repositories: frozenset[UUID] | None, *, limit: int, offset: int
-    ) -> tuple[list[PackageHit], int]:
-        found = [name for name, _, home in self.known if text in name and home in (repositories or ())]
-        return [PackageHit(uuid4(), uuid4(), name, name, None, 1, 0, NOW, NOW) for name in found], len(found)
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"{name} is not asked by npm")
 
 
 class Npm:
@@ -49,16 +24,7 @@ class Npm:
 
     def __init__(self, running: Registry) -> None:
         self.running = running
-        self.people = Fixture()
-        self.index = Index()
-        accounts = ClientAccounts(
-            self.people.directory, self.people.sign_ins, self.people.tokens, self.people.limits, self.people.seals
-        )
-        services = msgspec.structs.replace(
-            running.services, client_accounts=accounts, search=self.index, shelves=self.index
-        )
-        running.wire._services = services
-        running.access._authenticator = self.people.authenticator
+        self.people, self.index = populate(running)
         self.row = running.repository(f"libs{next(_numbers)}", "npm")
         self.ada = self.people.user("ada", admin=True)
         self.bob = self.people.user("bob")
