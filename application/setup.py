@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
@@ -17,7 +16,6 @@ from application.passwords import generate_password
 from application.people import People
 from domain import claim
 from domain.claim import Claim, NameTaken
-from domain.errors import Forbidden
 from domain.event import SYSTEM, Metadata
 from domain.ids import claim_id
 
@@ -40,12 +38,6 @@ WELL_KNOWN_PASSWORDS = frozenset(
     }
 )
 """In lower case. They open nothing but the door to a better one."""
-
-_OPEN = re.compile(
-    rb"/(?:health|healthz|ready|readyz|livez|metrics|api/v1/setup/status|api/v1/auth(?:/.*)?|api/v1/users/[^/]+/password)"
-    rb"\Z"
-)
-"""What is served while the instance is locked."""
 
 _CLAIM = "setup"
 _STREAM = claim_id(_CLAIM, "administrator")
@@ -75,50 +67,40 @@ class SetupChoices(msgspec.Struct, frozen=True, kw_only=True):
     demo: bool = False
 
 
-class SetupRequired(Forbidden):
-    """Nothing is served before the first administrator has chosen a password."""
-
-    template = "this registry is locked until its administrator has chosen a password"
-    code = "SETUP_REQUIRED"
-    instructions = (
-        "read the first line of the file admin.password in the data directory of the server",
-        "sign in as admin with it: POST /api/v1/auth/login",
-        "choose a new password: POST /api/v1/users/me/password",
-    )
-
-    def __init__(self) -> None:
-        super().__init__()
-
-
 class SetupLock:
-    """Whether the instance waits for its administrator; a look at it costs nothing. Once open it stays so.
+    """Whether the instance waits for its administrator; a look at it costs nothing.
 
-    `refresh` reads the database: for start-up, and for the thread that hears of access changes.
+    Locked until the log shows otherwise, however late the read models are, and open for ever from then on. `refresh`
+    reads the log: for start-up, and for the thread that hears of access changes.
     """
 
-    def __init__(self, directory: Directory, password_file: PasswordFile) -> None:
-        self._directory = directory
+    def __init__(self, log: EventLog, people: People, password_file: PasswordFile, *, skip: bool = False) -> None:
+        """skip: no administrator is provisioned here, so nobody is waited for."""
+        self._log = log
+        self._people = people
         self._password_file = password_file
-        self._administrator: UUID | None = None
+        self._open = skip
 
     @property
     def locked(self) -> bool:
         """Whether everything but health, setup and sign-in is to be refused."""
-        return self._administrator is not None
-
-    def refusal(self, raw_path: bytes) -> SetupRequired | None:
-        """Why this path is not served now; None for one that is."""
-        return SetupRequired() if self._administrator is not None and not _OPEN.match(raw_path) else None
+        return not self._open
 
     def refresh(self, principals: frozenset[UUID] | None = None) -> None:
-        """Look again, when the administrator is among those that changed; None is everybody."""
-        if principals is not None and self._administrator not in principals:
+        """Look again, if there is still something to see. principals: whose access changed, None is everybody's."""
+        if self._open:
             return
-        was_locked = self.locked
-        row = self._directory.provisional_administrator()
-        self._administrator = None if row is None else row.id
-        if was_locked and not self.locked:
+        administrator = first_administrator(self._log)
+        if administrator is None or (principals is not None and administrator not in principals):
+            return
+        if not self._people.load(administrator)[0].setup:
+            self._open = True
             self._password_file.remove()
+
+
+def first_administrator(log: EventLog) -> UUID | None:
+    """The account that was provisioned at first boot, whatever became of it."""
+    return log.load(_STREAM, Claim(), claim.evolve)[0].holder
 
 
 class Setup:
@@ -127,6 +109,7 @@ class Setup:
     def __init__(
         self,
         log: EventLog,
+        directory: Directory,
         accounts: Accounts,
         people: People,
         password_file: PasswordFile,
@@ -134,6 +117,7 @@ class Setup:
         generate: Callable[[], str] = generate_password,
     ) -> None:
         self._log = log
+        self._directory = directory
         self._accounts = accounts
         self._people = people
         self._password_file = password_file
@@ -144,14 +128,11 @@ class Setup:
         """See to it that there was an administrator at least once; a later deletion is respected."""
         if self._choices.skip:
             return
-        administrator = self._first_administrator()
+        administrator = first_administrator(self._log)
         if administrator is None:
             self._provision(meta)
         elif self._choices.password is None:
             self._restore_file(administrator, meta)
-
-    def _first_administrator(self) -> UUID | None:
-        return self._log.load(_STREAM, Claim(), claim.evolve)[0].holder
 
     def _provision(self, meta: Metadata) -> None:
         chosen = self._choices.password
@@ -164,8 +145,15 @@ class Setup:
                 new, password, meta, must_change_password=provisional, setup=provisional, along=self._claimed_by
             )
         except NameTaken:
-            return  # another process was faster, or somebody has that name already
+            self._accept_existing(meta)
+            return
         _log.info("created the administrator %r", ADMIN_USERNAME)
+
+    def _accept_existing(self, meta: Metadata) -> None:
+        """The name is taken: by another process that was faster, or by an account that came another way."""
+        row = self._directory.user_by_username(ADMIN_USERNAME)
+        if row is not None and first_administrator(self._log) is None:
+            self._log.execute(lambda: self._claimed_by(row.id), meta)
 
     def _claimed_by(self, user: UUID) -> list[Change]:
         state, version = self._log.load(_STREAM, Claim(), claim.evolve)

@@ -21,6 +21,9 @@ PARALLELISM = 1
 MAX_CHARACTERS = 1024
 """Longer ones are nobody's password, and are not worth hashing."""
 
+MAX_WAITING = 32
+"""Callers that hash or wait to; more are refused at once."""
+
 WAIT_SECONDS = 5.0
 
 
@@ -34,12 +37,13 @@ class TooManySignIns(Unavailable):
 
 
 class Argon2Passwords:
-    """The Passwords port. At most `concurrent` hashes at once, one for each core unless told otherwise."""
+    """The Passwords port. As many hashes at once as there are cores; a bounded number of callers waits for its turn."""
 
     def __init__(
         self,
-        concurrent: int | None = None,
+        max_waiting: int = MAX_WAITING,
         *,
+        concurrent: int | None = None,
         memory_kib: int = MEMORY_KIB,
         iterations: int = ITERATIONS,
         wait_seconds: float = WAIT_SECONDS,
@@ -49,6 +53,7 @@ class Argon2Passwords:
         )
         self._slots = threading.BoundedSemaphore(concurrent or os.cpu_count() or 1)
         self._wait_seconds = wait_seconds
+        self._waiting = threading.BoundedSemaphore(max_waiting)
         self._decoy = self._hasher.hash(os.urandom(16).hex())
 
     def hash(self, password: str) -> str:
@@ -73,9 +78,14 @@ class Argon2Passwords:
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
-        if not self._slots.acquire(timeout=self._wait_seconds):
+        if not self._waiting.acquire(blocking=False):
             raise TooManySignIns
         try:
-            yield
+            if not self._slots.acquire(timeout=self._wait_seconds):
+                raise TooManySignIns
+            try:
+                yield
+            finally:
+                self._slots.release()
         finally:
-            self._slots.release()
+            self._waiting.release()

@@ -94,10 +94,12 @@ class Fixture:
             token_used=self.used.append,
             now=self.clock,
         )
-        self.lock = SetupLock(self.directory, self.password_file)
+        self.lock = SetupLock(self.log, self.people, self.password_file)
 
     def setup(self, choices: SetupChoices | None = None) -> Setup:
-        return Setup(self.log, self.accounts, self.people, self.password_file, choices or SetupChoices())
+        return Setup(
+            self.log, self.directory, self.accounts, self.people, self.password_file, choices or SetupChoices()
+        )
 
     def user(self, name: str, password: str = PASSWORD, *, admin: bool = False) -> UUID:
         new = NewUser(username=name, email=f"{name}@example.org", password=password, admin=admin)

@@ -63,7 +63,7 @@ def test_hashes_of_other_parameters_are_outdated() -> None:
 
 
 def test_only_so_many_are_hashed_at_once_and_others_do_not_wait_for_ever() -> None:
-    passwords = Argon2Passwords(1, wait_seconds=0.05, **CHEAP)
+    passwords = Argon2Passwords(2, concurrent=1, wait_seconds=0.2, **CHEAP)
     inside, leave = threading.Event(), threading.Event()
 
     def occupy() -> None:
@@ -71,13 +71,26 @@ def test_only_so_many_are_hashed_at_once_and_others_do_not_wait_for_ever() -> No
             inside.set()
             leave.wait(5)
 
-    thread = threading.Thread(target=occupy)
-    thread.start()
+    busy = threading.Thread(target=occupy)
+    busy.start()
     assert inside.wait(5)
+    started = time.perf_counter()
     with pytest.raises(TooManySignIns):
-        passwords.hash("correct horse")
+        passwords.hash("waits for its turn")
+    assert time.perf_counter() - started >= 0.2
+
+    waiting = threading.Thread(target=lambda: passwords.verify(None, "waits for its turn"))
+    passwords._wait_seconds = 5
+    waiting.start()
+    while passwords._waiting._value:
+        time.sleep(0.001)
+    started = time.perf_counter()
+    with pytest.raises(TooManySignIns):
+        passwords.hash("one too many")
+    assert time.perf_counter() - started < 0.2
     leave.set()
-    thread.join(5)
+    busy.join(5)
+    waiting.join(5)
     assert passwords.hash("correct horse")
 
 
