@@ -27,11 +27,11 @@ class ArtifactFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Occupancy(msgspec.Struct, frozen=True):
-    """What is in the way of a file at some path. taken: there is one already. obstacle: a file that is a directory of
-    the path, or lies below it; a tree has no room for both.
+    """What is in the way of new files. taken: those of their paths at which there is one. obstacle: a file that is at
+    a directory of one of them, or below one of them; a tree has no room for both.
     """
 
-    taken: bool
+    taken: frozenset[str]
     obstacle: str | None
 
 
@@ -52,5 +52,5 @@ class Finder(Protocol):
     def with_blob(self, sha256: str, repositories: Sequence[UUID], limit: int = 1) -> list[ArtifactRow]:
         """Artifacts in these repositories that have these bytes."""
 
-    def occupancy(self, repository: UUID, path: str) -> Occupancy:
-        """What is at a path, above it or below it."""
+    def occupancy(self, repository: UUID, paths: Sequence[str]) -> Occupancy:
+        """What is at some paths, above them or below them."""

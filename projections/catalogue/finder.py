@@ -22,8 +22,10 @@ _WITH_BLOB = (
     "AND repository = ANY(%(repositories)s)) LIMIT %(limit)s"
 )
 _OCCUPANCY = (
-    "SELECT path FROM view_artifact WHERE repository = %(repository)s AND path = ANY(%(above)s) UNION ALL "
-    "(SELECT path FROM view_artifact WHERE repository = %(repository)s AND path > %(below)s AND path < %(end)s LIMIT 1)"
+    "SELECT path, false FROM view_artifact WHERE repository = %(repository)s AND path = ANY(%(at)s) UNION ALL "
+    "(SELECT found.path, true FROM unnest(%(paths)s::text[]) AS wanted (path), LATERAL ("
+    "SELECT path FROM view_artifact WHERE repository = %(repository)s "
+    "AND path > wanted.path || '/' AND path < wanted.path || '0' LIMIT 1) AS found LIMIT 1)"  # 0 comes after the slash
 )
 
 
@@ -70,18 +72,20 @@ class CatalogueFinder:
             rows = connection.execute(_WITH_BLOB, parameters, prepare=True).fetchall()
         return [artifact_row(row) for row in rows]
 
-    def occupancy(self, repository: UUID, path: str) -> Occupancy:
+    def occupancy(self, repository: UUID, paths: Sequence[str]) -> Occupancy:
         """See Finder."""
-        parts = path.split("/")
-        parameters = {
-            "repository": repository,
-            "above": ["/".join(parts[:count]) for count in range(1, len(parts) + 1)],
-            "below": f"{path}/",
-            "end": f"{path}0",  # the character after the slash
-        }
+        above = {parent for path in paths for parent in _parents(path)}
+        parameters = {"repository": repository, "paths": list(paths), "at": [*above, *paths]}
         with self._connect() as connection:
-            found = [row[0] for row in connection.execute(_OCCUPANCY, parameters, prepare=True)]
-        return Occupancy(path in found, next((other for other in found if other != path), None))
+            rows = connection.execute(_OCCUPANCY, parameters, prepare=True).fetchall()
+        at = {path for path, is_below in rows if not is_below}
+        obstacles = sorted(at & above) + [path for path, is_below in rows if is_below]
+        return Occupancy(frozenset(at.intersection(paths)), next(iter(obstacles), None))
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _condition(wanted: ArtifactFilter) -> tuple[str, dict[str, Any]]:

@@ -135,14 +135,14 @@ def test_conditions_are_all_required(running: Registry) -> None:
 
 
 def test_paging_goes_on_after_a_repository_and_path_or_by_offset(running: Registry) -> None:
-    trees = sorted((Tree(running, "1", "2"), Tree(running, "1", "3")), key=lambda tree: tree.id)
+    trees = sorted((Tree(running, "1", "2"), Tree(running, "1", "2")), key=lambda tree: tree.id)
     wanted = ArtifactFilter(repositories=[tree.id for tree in trees])
     finder = trees[0].finder
 
     def places(rows: list[ArtifactRow]) -> list[tuple[UUID, str]]:
         return [(row.repository, row.path) for row in rows]
 
-    every = [(trees[0].id, "1"), (trees[0].id, "2"), (trees[1].id, "1"), (trees[1].id, "3")]
+    every = [(trees[0].id, "1"), (trees[0].id, "2"), (trees[1].id, "1"), (trees[1].id, "2")]
     assert places(finder.find(wanted)) == every
     assert places(finder.find(wanted, after=every[1], limit=1)) == every[2:3]
     assert places(finder.find(wanted, offset=3)) == every[3:]
@@ -177,10 +177,14 @@ def test_bytes_are_found_only_in_the_repositories_that_were_asked(running: Regis
 
 def test_what_is_in_the_way_of_a_path_is_named(running: Registry) -> None:
     tree = Tree(running, "a/b", "c/d/e", "c-")
-    finder, way = tree.finder, tree.finder.occupancy
-    assert way(tree.id, "a/b") == Occupancy(taken=True, obstacle=None)
-    assert way(tree.id, "a/c") == Occupancy(taken=False, obstacle=None)
-    assert way(tree.id, "a/b/c/d") == Occupancy(taken=False, obstacle="a/b")
-    assert way(tree.id, "c/d") == Occupancy(taken=False, obstacle="c/d/e")
-    assert way(tree.id, "c") == Occupancy(taken=False, obstacle="c/d/e")
-    assert finder.occupancy(uuid4(), "a/b") == Occupancy(taken=False, obstacle=None)
+
+    def way(*paths: str) -> Occupancy:
+        return tree.finder.occupancy(tree.id, paths)
+
+    assert way("a/b") == Occupancy(frozenset({"a/b"}), None)
+    assert way("a/c", "a/b") == Occupancy(frozenset({"a/b"}), None)
+    assert way("a/c") == Occupancy(frozenset(), None)
+    assert way("a/c", "a/b/c/d") == Occupancy(frozenset(), "a/b")
+    assert way("c/d") == Occupancy(frozenset(), "c/d/e")
+    assert way("x", "c") == Occupancy(frozenset(), "c/d/e")
+    assert tree.finder.occupancy(uuid4(), ["a/b"]) == Occupancy(frozenset(), None)
