@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from litestar import Controller, Litestar, Request, Response, Router
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
@@ -89,7 +89,7 @@ def _resolved(request: Request[Any, Any, Any]) -> Resolved:
     return resolved
 
 
-def _metadata(request: Request[Any, Any, Any], app: App) -> Metadata:
+def _metadata(request: Request[Any, Any, Any], app: NamedDependency[App]) -> Metadata:
     scope: dict[str, Any] = request.scope  # type: ignore[assignment]
     incoming = scope["incoming"]
     return app.access.metadata(

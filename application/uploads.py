@@ -41,6 +41,12 @@ REMEMBERED = timedelta(days=7)
 MOST_OPEN_SESSIONS = 100
 RETRY_AFTER_SECONDS = 60
 
+LARGEST_BYTES = 1 << 46
+MAX_NAME = 512
+
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}(?:;[\x20-\x7e]{1,255})?\Z")
+"""RFC 6838 section 4.2, with printable parameters: it is sent as a header with every download."""
+
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})\Z")
 
 
@@ -316,10 +322,19 @@ def _checked(new: NewUpload, max_bytes: int | None) -> str:
         raise Invalid("checksum_sha256 is not a SHA-256 digest in hexadecimal")
     if new.total_size < 0 or new.chunk_size < 1:
         raise Invalid("total_size must not be negative, and chunk_size must be at least 1")
-    if max_bytes is not None and new.total_size > max_bytes:
-        raise TooLarge(f"the upload has {new.total_size} bytes; the limit is {max_bytes}")
+    limit = LARGEST_BYTES if max_bytes is None else min(max_bytes, LARGEST_BYTES)
+    if new.total_size > limit:
+        raise TooLarge(f"the upload has {new.total_size} bytes; the limit is {limit}")
+    if new.chunk_size > LARGEST_BYTES:
+        raise Invalid(f"chunk_size is at most {LARGEST_BYTES}")
     if -(-new.total_size // new.chunk_size) > MOST_CHUNKS:
         raise Invalid(f"the upload would have more than {MOST_CHUNKS} chunks; choose a larger chunk_size")
+    request = new.request
+    if not _MEDIA_TYPE.match(request.content_type):
+        raise Invalid("content_type is not a media type")
+    for text in (request.artifact_name or "", request.artifact_version or ""):
+        if len(text) > MAX_NAME or not text.isprintable():
+            raise Invalid(f"artifact_name and artifact_version are at most {MAX_NAME} printable characters")
     return sha256
 
 

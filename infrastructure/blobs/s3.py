@@ -37,9 +37,9 @@ class S3Blobs:
     """
 
     def __init__(self, client: Minio, bucket: str, prefix: str = "", *, redirect_downloads: bool = False) -> None:
-        self._client = client
-        self._bucket = bucket
-        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self.client = client
+        self.bucket = bucket
+        self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._redirects = redirect_downloads
 
     def keep(self, spooled: Spooled) -> None:
@@ -66,7 +66,7 @@ class S3Blobs:
         def fetch(position: int) -> BaseHTTPResponse | None:
             with s3_faults("read a blob"):
                 try:
-                    return self._client.get_object(self._bucket, key, offset=position)
+                    return self.client.get_object(self.bucket, key, offset=position)
                 except S3Error as fault:
                     if fault.code == "InvalidRange":
                         return None
@@ -99,8 +99,8 @@ class S3Blobs:
         if not self._redirects:
             return None
         with s3_faults("sign an address"):
-            return self._client.presigned_get_object(
-                self._bucket,
+            return self.client.presigned_get_object(
+                self.bucket,
                 key,
                 expires=timedelta(seconds=min(max(expires_seconds, 1), LONGEST_SIGNATURE_SECONDS)),
                 response_headers={
@@ -113,7 +113,7 @@ class S3Blobs:
         """Remove; an absent blob is no fault."""
         key = self._key(sha256)
         with suppress(NotFound), s3_faults("delete a blob"):
-            self._client.remove_object(self._bucket, key)
+            self.client.remove_object(self.bucket, key)
 
     def list(self, prefix: str = "") -> Iterator[BlobInfo]:
         """Every stored blob whose digest starts with `prefix`, in digest order, a thousand per request."""
@@ -123,17 +123,17 @@ class S3Blobs:
     def check(self) -> None:
         """Raise Unavailable when the bucket cannot be reached with our credentials."""
         with s3_faults("be reached"):
-            found = self._client.bucket_exists(self._bucket)
+            found = self.client.bucket_exists(self.bucket)
         if not found:
             raise Unavailable("the object store cannot be reached: NoSuchBucket")
 
     def _key(self, sha256: str) -> str:
         checked_sha256(sha256)
-        return f"{self._prefix}{sha256[:2]}/{sha256[2:4]}/{sha256}"
+        return f"{self.prefix}{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
     def _stored_size(self, key: str) -> int:
         with s3_faults("read a blob"):
-            return self._client.stat_object(self._bucket, key).size or 0
+            return self.client.stat_object(self.bucket, key).size or 0
 
     def _refresh(self, key: str, size_bytes: int) -> bool:
         """Renew the time of what is stored; False when it is absent, of another size, or the service will not copy."""
@@ -144,10 +144,10 @@ class S3Blobs:
             return False
         with s3_faults("refresh a blob"):
             try:
-                self._client.copy_object(
-                    self._bucket,
+                self.client.copy_object(
+                    self.bucket,
                     key,
-                    CopySource(self._bucket, key),
+                    CopySource(self.bucket, key),
                     metadata={"Content-Type": MEDIA_TYPE},
                     metadata_directive=REPLACE,
                 )
@@ -160,8 +160,8 @@ class S3Blobs:
         if spooled.size_bytes <= PART_BYTES:
             headers["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(spooled.sha256)).decode()
         with spooled.open() as file, s3_faults("store a blob"):
-            self._client.put_object(
-                self._bucket,
+            self.client.put_object(
+                self.bucket,
                 key,
                 _Verified(file, spooled),  # type: ignore[arg-type]  # put_object asks for nothing but `read`
                 spooled.size_bytes,
@@ -174,7 +174,7 @@ class S3Blobs:
     def _walk(self, prefix: str) -> Iterator[BlobInfo]:
         names = "/".join(part for part in (prefix[:2], prefix[2:4], prefix if len(prefix) > 4 else "") if part)
         with s3_faults("list blobs"):
-            for found in self._client.list_objects(self._bucket, prefix=self._prefix + names, recursive=True):
+            for found in self.client.list_objects(self.bucket, prefix=self.prefix + names, recursive=True):
                 sha256 = (found.object_name or "").rpartition("/")[2]
                 if len(sha256) == 64 and not sha256.strip("0123456789abcdef") and found.last_modified is not None:
                     yield BlobInfo(sha256, found.size or 0, found.last_modified)
