@@ -82,6 +82,7 @@ lock: $(VENV)/.dev ## pin dependencies anew after a change in pyproject.toml (UP
 	$(COMPILE) pyproject.toml requirements/build.in --extra embedded -c requirements/runtime.txt -o requirements/embedded.txt
 	$(COMPILE) pyproject.toml requirements/build.in --extra dev -c requirements/embedded.txt -o requirements/dev.txt
 	$(COMPILE) requirements/clients.in -o requirements/clients.txt
+	$(COMPILE) requirements/old-pip.in -o requirements/old-pip.txt
 	$(COMPILE) requirements/peers.in -o requirements/peers.txt
 
 .PHONY: clean
@@ -113,9 +114,13 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 project:
 	@$(BIN)/python -m pip install --quiet --no-input --no-deps --no-build-isolation --editable .
 
-$(CLIENTS)/.ready: requirements/clients.txt Makefile
+$(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 	@PYTHON="$(PYTHON)" sh requirements/venv.sh $(CLIENTS)/python
 	$(CLIENTS)/python/bin/python $(PIP_INSTALL) -r requirements/clients.txt
+	@if $(CLIENTS)/python/bin/python -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then \
+		$(CLIENTS)/python/bin/python -m pip download --quiet --no-deps --only-binary :all: --require-hashes \
+			-r requirements/old-pip.txt -d $(CLIENTS)/old-pip; \
+	fi
 	@sh requirements/node.sh
 	$(NPM_INSTALL) --prefix $(CLIENTS)/pnpm $(PNPM)
 	$(NPM_INSTALL) --prefix $(CLIENTS)/yarn $(YARN_CLASSIC)

@@ -20,6 +20,7 @@ from infrastructure.processes import EndStep, end, has_ended, never, reap, spawn
 FINAL_STATUS = os.EX_CONFIG
 """A command that ends with this status cannot work however often it is started: its configuration is wrong."""
 
+_STEP_SECONDS = 0.1
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _log = logging.getLogger(__name__)
 
@@ -160,18 +161,21 @@ class Supervisor:
             service.launch()
         self._watched.append(_Watched(service, stop_seconds, self._back_off))
 
-    def run(self) -> int:
+    def run(self, step: Callable[[], bool] | None = None) -> int:
         """Start again what dies until a signal asks to stop; the exit status for this process.
 
-        It is 0 after a signal, and FINAL_STATUS when a service ended with that.
+        It is 0 after a signal, and FINAL_STATUS when a service ended with that. step: something to do meanwhile, such
+        as looking whether everything answers yet; called every tenth of a second until it says that it is done.
         """
         while not self.stopping:
+            if step is not None and step():
+                step = None
             for watched in self._watched:
                 if watched.ended() and self._settle(watched) == FINAL_STATUS:
                     return FINAL_STATUS
                 if watched.due_at is not None and watched.due_at <= time.monotonic():
                     self._start_again(watched)
-            self._wait()
+            self._wait(None if step is None else _STEP_SECONDS)
         return 0
 
     def stop(self) -> None:
@@ -199,10 +203,11 @@ class Supervisor:
         else:
             self._report(f"{watched.service.name} started again")
 
-    def _wait(self) -> None:
+    def _wait(self, longest_seconds: float | None) -> None:
         """Sleep until a signal comes or a start is due."""
-        due = [watched.due_at for watched in self._watched if watched.due_at is not None]
-        timeout = max(0.0, min(due) - time.monotonic()) if due else None
+        due = [watched.due_at - time.monotonic() for watched in self._watched if watched.due_at is not None]
+        limits = due if longest_seconds is None else [*due, longest_seconds]
+        timeout = max(0.0, min(limits)) if limits else None
         select.select([self._wake_read], [], [], timeout)
         with contextlib.suppress(BlockingIOError):
             while os.read(self._wake_read, 512):

@@ -39,7 +39,8 @@ with Supervisor(report=say, back_off=BackOff(first_seconds=0.05, longest_seconds
         supervisor.watch(command, stop_seconds=2)
         say(f"{command.name} {command.process.pid}")
     say("up 0")
-    status = supervisor.run()
+    steps = iter([False, False, True])
+    status = supervisor.run(lambda: next(steps) and not say("stepped"))
 say(f"stopped {status}")
 sys.exit(status)
 """
@@ -53,19 +54,21 @@ class Tree:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.pids: dict[str, int] = {}
+        self.stepped = False
         while "up" not in self.pids:
             name, pid = self.line().split()
             self.pids[name] = int(pid)
 
     def line(self) -> str:
         assert self.process.stdout is not None
-        line = self.process.stdout.readline().strip()
+        while (line := self.process.stdout.readline().strip()) == "stepped":
+            self.stepped = True
         assert line, "the supervisor ended"
         return line
 
     def rest(self) -> str:
         assert self.process.stdout is not None
-        return self.process.stdout.read()
+        return self.process.stdout.read().replace("stepped\n", "")
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -102,6 +105,16 @@ def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
 def pids_in(file: Path, count: int = 1) -> list[int]:
     eventually(lambda: file.exists() and len(file.read_text().split()) >= count)
     return [int(word) for word in file.read_text().split()]
+
+
+def test_a_step_is_taken_until_it_is_done_while_children_are_watched(start: Start) -> None:
+    tree = start("sleep 300")
+
+    time.sleep(0.5)
+    os.kill(tree.pids["child1"], signal.SIGKILL)
+    assert tree.line().startswith("child1 was killed")
+    assert tree.stepped
+    assert tree.stop() == 0
 
 
 def test_a_child_that_dies_is_started_again_and_waits_longer_each_time(start: Start) -> None:

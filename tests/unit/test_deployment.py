@@ -16,7 +16,7 @@ from api.cli.root import artifact_keeper
 from infrastructure.setting_table import SETTINGS
 
 PROJECT = Path(__file__).parents[2]
-LOCKS = ("runtime", "embedded", "dev", "clients", "peers")
+LOCKS = ("runtime", "embedded", "dev", "clients", "old-pip", "peers")
 SECRETS = {
     "JWT_SECRET",
     "AK_INSTANCE_KEY",
