@@ -25,7 +25,7 @@ class RepositoryNotFound(NotFound):
         super().__init__(key=key)
 
 
-class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an administrator chose for one repository.
 
     overwrite: `default` follows the format; `allow` replaces, `once` refuses a second publish of a path.
