@@ -114,7 +114,7 @@ def create_token(call: Call) -> Answer:
     return answer_json(
         {
             "token": created.secret,
-            "key": str(created.id),
+            "key": _key(created.id),
             "name": created.name,
             "cidr_whitelist": None,
             "readonly": wanted.readonly,
@@ -141,11 +141,15 @@ def _refuse_restrictions(wanted: _WantedToken) -> None:
         wanted.readonly = True
 
 
+def _key(token: UUID) -> str:
+    """By which clients name a token. With its dashes npm would take it for a secret, and print asterisks."""
+    return token.hex
+
+
 def _shown(token: TokenRow) -> dict[str, Any]:
     return {
         "token": token.prefix,
-        "key": str(token.id),
-        "id": str(token.id)[:6],
+        "key": _key(token.id),
         "name": token.name,
         "cidr_whitelist": None,
         "readonly": not {"write:artifacts", "admin", "*"} & set(token.scopes),
