@@ -88,16 +88,21 @@ def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
 class Audited:
     """A log whose projection really runs, and the command line beside it."""
 
-    def __init__(self, running: Registry, view: TransparencyView, url: str, key: Ed25519Signer) -> None:
+    def __init__(self, running: Registry) -> None:
         self.running = running
-        self.view = view
-        self.url = url
-        self.key = key
+        self.view = TransparencyView(running.connect)
+        self.key = Ed25519Signer.generate("registry.example/log")
+        self.url = ""
+        self.start()
+
+    def start(self) -> None:
+        self.projector = Projector(self.running.dsn, [Transparency(self.key)], self.running.log.recorded)
+        self.projector.start()
 
     def append(self, count: int) -> None:
         events = [CheckpointNamed(name=f"n{number}", position=number) for number in range(count)]
         position = self.running.log.append([Change(uuid4(), 0, events)]).position
-        eventually(lambda: f"\n{position}\n" in self.view.checkpoint())
+        eventually(lambda: bool(self.running.rows("SELECT 1 FROM log_checkpoint WHERE size = %s", position)))
 
     def tamper(self, statement: str) -> None:
         with psycopg.connect(self.running.dsn, autocommit=True) as owner:
@@ -116,18 +121,15 @@ class Audited:
 @pytest.fixture
 def audited(empty_postgres_dsn: str) -> Iterator[Audited]:
     migrate(empty_postgres_dsn)
-    key = Ed25519Signer.generate("registry.example/log")
     with registry(empty_postgres_dsn) as running:
-        view = TransparencyView(running.connect)
-        projector = Projector(empty_postgres_dsn, [Transparency(key)], running.log.recorded)
-        projector.start()
+        audited = Audited(running)
         try:
-            with served(view) as url:
-                audited = Audited(running, view, url, key)
+            with served(audited.view) as url:
+                audited.url = url
                 audited.append(700)
                 yield audited
         finally:
-            projector.stop()
+            audited.projector.stop()
 
 
 def test_a_running_registry_verifies_until_a_row_is_altered(audited: Audited) -> None:
@@ -172,11 +174,10 @@ def test_a_remembered_checkpoint_finds_out_a_rewritten_past(audited: Audited, tm
     assert "warning" not in result.stderr
     assert result.stdout.startswith("VERIFIED     198 events up to 710")
     kept = state.read_text()
-    with psycopg.connect(audited.running.dsn, autocommit=True) as owner:  # the past anew, signed by the true key
-        owner.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-        owner.execute("TRUNCATE log_tile, log_checkpoint")
-        owner.execute("UPDATE es_tracking SET position = 0, epoch = epoch + 1")
+    audited.projector.stop()
     audited.tamper("UPDATE es_events SET state = state || ' ' WHERE notification_id = 313")
+    audited.tamper("TRUNCATE log_tile, log_checkpoint, es_tracking")
+    audited.start()  # and so the true key signs another past
     eventually(lambda: bool(audited.running.rows("SELECT 1 FROM log_checkpoint WHERE size = 710")))
     assert audited.verify().exit_code == 0
     for arguments in ([], ["--new-only"]):
