@@ -9,6 +9,7 @@ import msgspec
 
 from application.access import Access
 from application.catalogue import Catalogue, Storage
+from application.collecting import Collector
 from application.comparing import Comparison
 from application.format import Formats
 from application.log import EventLog
@@ -34,5 +35,6 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     comparison: Comparison
     publishing: Publishing
     repositories: Repositories
+    collector: Collector
     transparency: TransparencyLog
     uploads: Uploads

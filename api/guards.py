@@ -77,7 +77,7 @@ async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
 
 def _tells_methods(handler: Any) -> bool:
     """Whether it is the answer to OPTIONS that the framework makes of the methods of a path."""
-    return handler.http_methods == {"OPTIONS"}
+    return bool(handler.http_methods == {"OPTIONS"})
 
 
 async def _require_repository(

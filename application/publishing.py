@@ -11,7 +11,7 @@ import msgspec
 
 from application.catalogue import Catalogue
 from application.log import Change, EventLog, Receipt
-from application.ports import BlobStore, Spool, Spooled, Stored
+from application.ports import BlobLease, BlobLeases, BlobStore, Spool, Spooled, Stored
 from domain import artifact, package
 from domain.artifact import Artifact, ArtifactPublished, Overwrite, Precondition
 from domain.errors import Gone, NotFound
@@ -71,10 +71,19 @@ class Target(msgspec.Struct, frozen=True):
 class Publishing:
     """The commands that formats and the management API give."""
 
-    def __init__(self, log: EventLog, catalogue: Catalogue, blobs: BlobStore, spool: Spool, progress: Progress) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        catalogue: Catalogue,
+        blobs: BlobStore,
+        leases: BlobLeases,
+        spool: Spool,
+        progress: Progress,
+    ) -> None:
         self._log = log
         self._catalogue = catalogue
         self._blobs = blobs
+        self._leases = leases
         self._spool = spool
         self._progress = progress
 
@@ -84,24 +93,29 @@ class Publishing:
         Answers when the catalogue shows it. Position 0: everything was there already, byte for byte. Raises
         ArtifactExists or ArtifactBurnt by the overwrite rule, PreconditionUnmet.
         """
-        decide_files = self._deciding(target, files)
+        with self._leases.hold(_digests(files)) as lease:
+            decide_files = self._deciding(target, files, lease)
 
-        def decide() -> list[Change]:
-            changes = decide_files()
-            if decision is not None:
-                changes.append(decision.change(self._log, target.repository))
-            return changes
+            def decide() -> list[Change]:
+                changes = decide_files()
+                if decision is not None:
+                    changes.append(decision.change(self._log, target.repository))
+                lease.check()
+                return changes
 
-        return self._append(decide, target.meta)
+            return self._append(decide, target.meta)
 
     def move(self, source: Target, paths: Sequence[str], target: Target, files: Sequence[NewFile]) -> Receipt:
         """Put files into the target and take paths of the source away, as one atomic set of events."""
-        decide_files = self._deciding(target, files)
+        with self._leases.hold(_digests(files)) as lease:
+            decide_files = self._deciding(target, files, lease)
 
-        def decide() -> list[Change]:
-            return [*decide_files(), *(self._delete_one(source, path, "moved", None) for path in paths)]
+            def decide() -> list[Change]:
+                changes = [*decide_files(), *(self._delete_one(source, path, "moved", None) for path in paths)]
+                lease.check()
+                return changes
 
-        return self._append(decide, target.meta)
+            return self._append(decide, target.meta)
 
     def delete(
         self,
@@ -151,7 +165,7 @@ class Publishing:
 
     # steps
 
-    def _store(self, target: Target, file: NewFile) -> ArtifactPublished:
+    def _store(self, target: Target, file: NewFile, lease: BlobLease) -> ArtifactPublished:
         """Bytes before the event that names them; a crash in between leaves a blob for the collector."""
         for content in (file.spooled, *file.blobs.values()):
             if isinstance(content, Spooled):
@@ -160,7 +174,7 @@ class Publishing:
                 raise Gone(f"the bytes sha256:{content.sha256} are stored no longer")
         metadata, metadata_blob = file.metadata, None
         if len(metadata) > MAX_INLINE_METADATA_BYTES:
-            metadata, metadata_blob = b"{}", self._store_bytes(file.metadata)
+            metadata, metadata_blob = b"{}", self._store_bytes(file.metadata, lease)
         return ArtifactPublished(
             repository=target.repository,
             path=file.path,
@@ -176,16 +190,17 @@ class Publishing:
             blobs={role: spooled.sha256 for role, spooled in file.blobs.items()},
         )
 
-    def _store_bytes(self, data: bytes) -> str:
+    def _store_bytes(self, data: bytes, lease: BlobLease) -> str:
         with self._spool.create() as writer:
             writer.write(data)
             spooled = writer.finish()
+            lease.extend((spooled.sha256,))
             self._blobs.keep(spooled)
         return spooled.sha256
 
-    def _deciding(self, target: Target, files: Sequence[NewFile]) -> Callable[[], list[Change]]:
+    def _deciding(self, target: Target, files: Sequence[NewFile], lease: BlobLease) -> Callable[[], list[Change]]:
         """Store the files; what is given decides about them, each time anew."""
-        proposed = [(file, self._store(target, file)) for file in files]
+        proposed = [(file, self._store(target, file, lease)) for file in files]
         blind = all(file.precondition is None or file.precondition.match is None for file in files)
 
         def decide() -> list[Change]:
@@ -237,6 +252,10 @@ class PackageDecision:
         stream = package_id(repository, self._package)
         state, version = log.load(stream, Package(), package.evolve)
         return Change(stream, version, list(self._decide(state)), repository)
+
+
+def _digests(files: Sequence[NewFile]) -> list[str]:
+    return [content.sha256 for file in files for content in (file.spooled, *file.blobs.values())]
 
 
 def _overwrite(settings: Settings, format_rule: Overwrite) -> Overwrite:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import urllib.error
 import urllib.request
@@ -20,25 +19,30 @@ def greet(settings: Any, started: Any) -> None:
     if not _wait_until_ready(url):
         click.echo(f"The server does not answer on {url} yet; its log is above.", err=True)
         return
-    lines = ["", f"  Artifact Keeper is running on {url}", ""]
+    lines = ["", f"  Artifact Keeper is running on {url}", f"  API pages: {url}/api/v1/docs"]
     if started.embedded:
-        lines.append(f"  data      {settings.data_dir}  (with its own {' and '.join(started.embedded)})")
-    lines.append(f"  API       {url}/api/v1/docs")
+        lines.append(f"  Data: {settings.data_dir} (with a {' and a '.join(started.embedded)} of its own)")
     password_file = settings.data_dir / "admin.password"
     if password_file.exists():
-        password = password_file.read_text().splitlines()[0]
-        lines += [
-            f"  admin     user admin, password {password}",
-            "            (shown until it is changed; also in " + str(password_file) + ")",
-        ]
-    elif started.created_admin:
-        lines.append("  admin     user admin, with the password from ADMIN_PASSWORD")
-    lines += ["", "  Try:", *_suggestions(url, password_file.exists()), "", "  Ctrl-C stops everything.", ""]
+        lines += _first_steps(url, password_file.read_text().splitlines()[0], str(password_file))
+    lines += ["", "  Ctrl-C stops everything; the next start finds all data.", ""]
     click.echo("\n".join(lines))
 
 
-def _suggestions(url: str, locked: bool) -> list[str]:
-    return []
+def _first_steps(url: str, password: str, path: str) -> list[str]:
+    json = "-H 'Content-Type: application/json'"
+    return [
+        "",
+        f"  First password of the user admin: {password}",
+        f"  (also in {path}, until it is changed)",
+        "",
+        "  1. Choose your own; everything else is locked until then:",
+        f"     curl -u 'admin:{password}' {json} {url}/api/v1/users/me/password \\",
+        f"""       -d '{{"current_password": "{password}", "new_password": "choose one"}}'""",
+        "  2. Make a repository for Python packages:",
+        f"     curl -u admin {json} {url}/api/v1/repositories \\",
+        """       -d '{"key": "python", "name": "Python", "format": "pypi", "is_public": true}'""",
+    ]
 
 
 def _wait_until_ready(url: str) -> bool:
@@ -46,7 +50,7 @@ def _wait_until_ready(url: str) -> bool:
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"{url}/livez", timeout=2) as answer:  # noqa: S310 - our own address
-                return json.loads(answer.read()).get("status") == "ok"
+                return answer.status == 200
         except (urllib.error.URLError, OSError, ValueError):
             time.sleep(0.1)
     return False

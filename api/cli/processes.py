@@ -57,12 +57,12 @@ def project() -> None:
 @click.command()
 def work() -> None:
     """Run background jobs: collecting unneeded blobs, pruning, what schedules ask for. Several may run."""
-    from api.composition.worker import compose_worker  # noqa: PLC0415 - see above
+    from api.composition.worker import WorkerProcess  # noqa: PLC0415 - see above
 
     settings = read_settings()
     configure_logs(settings)
     core = open_core(settings, max_connections=settings.job_threads + 2)
-    worker = compose_worker(core)
+    worker = WorkerProcess(core)
     worker.start()
     _wait_for_signal()
     worker.stop()

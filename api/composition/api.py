@@ -14,9 +14,11 @@ from api.asgi import Gate
 from api.composition.core import Core, open_core, read_settings
 from api.composition.identity import LateProgress, compose_identity
 from api.composition.logs import configure_logs
+from api.composition.storage import compose_collector
 from api.composition.uploads import compose_uploads
 from api.http.checkpoints import CheckpointsController
 from api.http.repositories import RepositoriesController
+from api.http.storage import StorageController
 from api.http.transparency import TransparencyController
 from api.http.uploads import UploadsController
 from api.incoming import Proxies
@@ -31,6 +33,7 @@ from application.publishing import Publishing
 from application.repositories import Repositories
 from application.resolving import Resolver
 from application.services import Services
+from infrastructure.blobs.leases import PostgresLeases
 from infrastructure.cache import LocalLocks, NoCache, RedisCache
 from projections.catalogue.comparison import CatalogueComparison
 from projections.catalogue.finder import CatalogueFinder
@@ -42,6 +45,7 @@ from projections.usage.counter import CountedDownloads
 CONTROLLERS: tuple[type[Controller], ...] = (
     CheckpointsController,
     RepositoriesController,
+    StorageController,
     TransparencyController,
     UploadsController,
 )
@@ -94,7 +98,8 @@ def wire_api(core: Core) -> Api:
         lambda: revisions.repositories_generation,
         guests=settings.guest_access,
     )
-    publishing = Publishing(core.log, core.catalogue, core.blobs, core.spool, progress)
+    leases = PostgresLeases(core.pool)
+    publishing = Publishing(core.log, core.catalogue, core.blobs, leases, core.spool, progress)
     repositories = Repositories(core.log, core.catalogue, progress, identity.grants.owner_grants)
     downloads = CountedDownloads(core.connect)
     cache = RedisCache(settings.redis_url) if settings.redis_url else None
@@ -132,6 +137,7 @@ def wire_api(core: Core) -> Api:
         comparison=CatalogueComparison(core.connect),
         publishing=publishing,
         repositories=repositories,
+        collector=compose_collector(core, leases, progress),
         transparency=TransparencyView(core.connect),
         uploads=compose_uploads(core, services),
     )
@@ -156,6 +162,7 @@ def wire_api(core: Core) -> Api:
         progress.stop()
         if cache is not None:
             cache.close()
+        leases.close()
         core.close()
 
     return Api(gate, app, close)

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 from api.composition.core import Core
+from api.composition.storage import compose_collector
+from application.collecting import Collector
 from application.jobs import Job
+from infrastructure.blobs.leases import PostgresLeases
 from infrastructure.queue import Worker
+from projections.progress import Progress
 
 REMEMBER_COMMANDS = "7 days"
 HOUR_SECONDS = 3600.0
 
 
-def jobs(core: Core) -> list[Job]:
+class WorkerProcess:
+    """The worker with what its jobs wait for."""
+
+    def __init__(self, core: Core) -> None:
+        self._progress = Progress(core.dsn, {}, lambda: None)
+        self._leases = PostgresLeases(core.pool)
+        collector = compose_collector(core, self._leases, self._progress)
+        self._worker = Worker(jobs(core, collector), core.connect, core.settings.redis_url, core.settings.job_threads)
+
+    def start(self) -> None:
+        """Begin."""
+        self._progress.start()
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Finish what runs."""
+        self._worker.stop()
+        self._leases.close()
+        self._progress.stop()
+
+
+def jobs(core: Core, collector: Collector) -> list[Job]:
     """Everything that recurs."""
 
     def forget_commands() -> None:
@@ -21,9 +46,13 @@ def jobs(core: Core) -> list[Job]:
         with core.connect() as connection:
             connection.execute("DELETE FROM es_reader WHERE at < now() - interval '1 minute'")
 
-    return [Job("forget-commands", HOUR_SECONDS, forget_commands), Job("forget-readers", HOUR_SECONDS, forget_readers)]
+    def collect_blobs() -> None:
+        collector.collect(grace_seconds=core.settings.blob_gc_grace_seconds)
 
-
-def compose_worker(core: Core) -> Worker:
-    """A worker, ready to start."""
-    return Worker(jobs(core), core.connect, core.settings.redis_url, core.settings.job_threads)
+    recurring = [
+        Job("forget-commands", HOUR_SECONDS, forget_commands),
+        Job("forget-readers", HOUR_SECONDS, forget_readers),
+    ]
+    if core.settings.blob_gc_enabled:
+        recurring.append(Job("collect-blobs", HOUR_SECONDS, collect_blobs))
+    return recurring

@@ -46,6 +46,7 @@ from domain.ids import NAMESPACE
 from domain.permissions import Principal
 from domain.repository import Kind, Settings
 from infrastructure.blobs.folder import FolderBlobs
+from infrastructure.blobs.leases import PostgresLeases
 from infrastructure.blobs.spool import FolderSpool
 from infrastructure.cache import LocalLocks, NoCache
 from infrastructure.postgres.events import EventRecorder
@@ -138,7 +139,8 @@ class Registry:
         self.blobs = FolderBlobs(directory / "blobs")
         self.spool_directory = directory / "spool"
         self.spool = FolderSpool(self.spool_directory)
-        self.publishing = Publishing(self.log, self.catalogue, self.blobs, self.spool, self.progress)
+        self.leases = PostgresLeases(self.db)
+        self.publishing = Publishing(self.log, self.catalogue, self.blobs, self.leases, self.spool, self.progress)
         self.repositories = Repositories(self.log, self.catalogue, _CatalogueAlone(self.progress), lambda *_: [])
         self.people = People()
         self.denied = Denied()
@@ -196,6 +198,7 @@ class Registry:
         self._loop.close()
         self.progress.stop()
         self._projector.stop()
+        self.leases.close()
         self._writer.close()
         self._pool.shutdown(cancel_futures=True)
         self.db.close()
