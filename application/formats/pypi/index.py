@@ -6,6 +6,7 @@ Source: https://packaging.python.org/en/latest/specifications/simple-repository-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from html import escape
@@ -104,6 +105,7 @@ class _Projects(msgspec.Struct, frozen=True):
 
 
 _JSON = msgspec.json.Encoder()
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def project_json(page: ProjectPage) -> bytes:
@@ -168,7 +170,7 @@ def _file(entry: FileEntry, page_url: str | None) -> _File:
     metadata = {"sha256": entry.core_metadata_sha256} if entry.core_metadata_sha256 else False
     return _File(
         filename=entry.filename,
-        url=quote(entry.filename, safe=""),
+        url=_href(entry.filename),
         hashes={"sha256": entry.sha256} if entry.sha256 else {},
         requires_python=entry.requires_python or msgspec.UNSET,
         size=msgspec.UNSET if entry.size_bytes is None else entry.size_bytes,
@@ -190,12 +192,17 @@ def timestamp(moment: datetime) -> str:
 def _provenance_url(entry: FileEntry, page_url: str | None) -> str | None:
     if not entry.provenance or page_url is None or not page_url.startswith("https://"):
         return None
-    return f"{page_url.rstrip('/')}/{quote(entry.filename, safe='')}.provenance"
+    return f"{page_url.rstrip('/')}/{_href(entry.filename)}.provenance"
+
+
+def _href(filename: str) -> str:
+    """A reference relative to the page; most names need no escaping, and pages of big projects hold thousands."""
+    return filename if _PLAIN.fullmatch(filename) else quote(filename, safe="")
 
 
 def _anchor(entry: FileEntry, page_url: str | None) -> str:
     fragment = f"#sha256={entry.sha256}" if entry.sha256 else ""
-    attributes = [f'href="{escape(quote(entry.filename, safe="") + fragment)}"']
+    attributes = [f'href="{escape(_href(entry.filename) + fragment)}"']
     if entry.requires_python:
         attributes.append(f'data-requires-python="{escape(entry.requires_python)}"')
     if entry.core_metadata_sha256:

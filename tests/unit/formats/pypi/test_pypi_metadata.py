@@ -125,7 +125,7 @@ def test_a_folded_requires_python_comes_on_one_line() -> None:
         (metadata_text(fields=(("Author", "a\x00b"),)), "METADATA: contains a NUL byte"),
         (metadata_text(fields=(("Author", "a\rRequires-Dist: evil"),)), "carriage return inside a header line"),
         (metadata_text(fields=(("Content-Transfer-Encoding", "base64"),), description="ZXZpbA=="), "no core metadata"),
-        (metadata_text(fields=tuple((f"X-{n}", "") for n in range(300))), "more than 200 kinds of fields"),
+        (metadata_text(fields=tuple((f"X-{n}", "") for n in range(300))), "more than 100 kinds of fields"),
         (metadata_text().replace(b"demo", b"d\xe9mo"), "METADATA: Name: repeated, malformed or not UTF-8"),
         (metadata_text(description="x" * (4 << 20)), "at most 4194304 are read"),
     ],
@@ -146,7 +146,7 @@ def test_costly_metadata_are_refused_quickly() -> None:
     lines = b"Metadata-Version: 2.4\nName: demo\nVersion: 1.0\n"
     many = lines + b"".join(b"X%d:\n" % number for number in range(400_000))
     assert "header lines" in refused(wheel(metadata=many).content)
-    assert "more than 20000 requirements" in refused(wheel(metadata=lines + b"Requires-Dist: a\n" * 20_001).content)
+    assert "more than 5000 requirements" in refused(wheel(metadata=lines + b"Requires-Dist: a\n" * 5_001).content)
 
 
 @pytest.mark.parametrize("missing", ["METADATA", "WHEEL", "RECORD"])
