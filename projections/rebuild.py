@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from application.log import Recorded
-from domain.errors import Conflict, Invalid
+from domain.errors import Conflict, Invalid, Unavailable
 from projections.projection import Projection, Row
 from projections.runner import BATCH, LOCK_CLASS, READ
 
@@ -66,7 +66,10 @@ class Rebuild:
         self._position = 0
 
     def __enter__(self) -> Self:
-        self._work = psycopg.connect(self._dsn, autocommit=True, application_name="artifact-keeper rebuild")
+        try:
+            self._work = psycopg.connect(self._dsn, autocommit=True, application_name="artifact-keeper rebuild")
+        except psycopg.OperationalError as error:
+            raise Unavailable(f"the database does not answer: {error}") from None
         row = self._work.execute(
             "SELECT pg_try_advisory_lock(hashtext('artifact-keeper rebuild'), hashtext(%s))", (self._projection.name,)
         ).fetchone()

@@ -50,7 +50,7 @@ def _wait_until_ready(url: str) -> bool:
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"{url}/livez", timeout=2) as answer:  # noqa: S310 - our own address
-                return answer.status == 200
+                return bool(answer.status == 200)
         except (urllib.error.URLError, OSError, ValueError):
             time.sleep(0.1)
     return False

@@ -18,6 +18,7 @@ from infrastructure.blobs import s3_client
 from infrastructure.blobs.folder import FolderBlobs
 from infrastructure.blobs.s3 import S3Blobs
 from infrastructure.blobs.spool import FolderSpool
+from infrastructure.embedded.postgres import running_dsn
 from infrastructure.postgres.events import EventRecorder
 from infrastructure.postgres.pool import Pool, connection, open_pool
 from infrastructure.postgres.writer import Writer
@@ -53,10 +54,13 @@ def read_settings() -> Settings:
 
 
 def database_url(settings: Settings) -> str:
-    """The database's address; raises Invalid when there is none."""
-    if settings.database_url is None:
-        raise Invalid("DATABASE_URL is not set; 'artifact-keeper serve' starts a database of its own, this needs one")
-    return settings.database_url
+    """The database's address: the setting's, else that of a `serve` on the same data directory; raises Invalid."""
+    found = settings.database_url or running_dsn(settings.data_dir)
+    if found is None:
+        raise Invalid(
+            f"DATABASE_URL is not set, and no 'artifact-keeper serve' runs on the data directory {settings.data_dir}"
+        )
+    return found
 
 
 def open_core(settings: Settings, *, max_connections: int | None = None) -> Core:

