@@ -12,7 +12,6 @@ PYTEST := $(BIN)/python -m pytest -q
 PNPM := pnpm@10.34.8
 YARN_CLASSIC := yarn@1.22.22
 YARN_BERRY := @yarnpkg/cli-dist@4.18.1
-VERDACCIO := verdaccio@6.5.2
 NPM_INSTALL := npm install --no-save --no-audit --no-fund --no-update-notifier --loglevel=error
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -132,9 +131,10 @@ $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 	@ln -sf ../yarn-berry/node_modules/.bin/yarn $(CLIENTS)/bin/yarn-berry
 	@touch $@
 
-$(CLIENTS)/.peers: requirements/peers.txt Makefile
+$(CLIENTS)/.peers: requirements/peers.txt requirements/verdaccio.json Makefile
 	@PYTHON="$(PYTHON)" sh requirements/venv.sh $(CLIENTS)/peers
 	$(CLIENTS)/peers/bin/python -m pip install --quiet --no-input --require-hashes -r requirements/peers.txt
 	@sh requirements/node.sh
-	$(NPM_INSTALL) --prefix $(CLIENTS)/verdaccio $(VERDACCIO)
+	@mkdir -p $(CLIENTS)/verdaccio && cp requirements/verdaccio.json $(CLIENTS)/verdaccio/package.json
+	$(NPM_INSTALL) --prefix $(CLIENTS)/verdaccio
 	@touch $@
