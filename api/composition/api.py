@@ -39,6 +39,7 @@ from projections.catalogue.comparison import CatalogueComparison
 from projections.catalogue.finder import CatalogueFinder
 from projections.catalogue.revisions import Revisions
 from projections.progress import Progress
+from projections.search.view import SearchView
 from projections.transparency.view import TransparencyView
 from projections.usage.counter import CountedDownloads
 
@@ -103,6 +104,7 @@ def wire_api(core: Core) -> Api:
     repositories = Repositories(core.log, core.catalogue, progress, identity.grants.owner_grants)
     downloads = CountedDownloads(core.connect)
     cache = RedisCache(settings.redis_url) if settings.redis_url else None
+    search = SearchView(core.connect)
     services = Services(
         catalogue=core.catalogue,
         finder=CatalogueFinder(core.connect),
@@ -111,6 +113,9 @@ def wire_api(core: Core) -> Api:
         spool=core.spool,
         access=access,
         formats=formats,
+        client_accounts=identity.client_accounts,
+        search=search,
+        shelves=search,
     )
     wire = Wire(
         FORMATS,

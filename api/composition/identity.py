@@ -11,6 +11,7 @@ import msgspec
 from api.composition.core import Core
 from application.accounts import Accounts
 from application.authentication import Authenticator
+from application.client_accounts import ClientAccounts
 from application.clients import ClientSeals
 from application.denials import Denials
 from application.grants import Grants
@@ -51,6 +52,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Accounts
     sessions: Sessions
     tokens: Tokens
+    client_accounts: ClientAccounts
     tickets: Tickets
     grants: Grants
     authenticator: Authenticator
@@ -127,6 +129,7 @@ def compose_identity(core: Core, progress: LateProgress) -> Identity:
     password_file = AdminPasswordFile(settings.data_dir / PASSWORD_FILE)
     setup_lock = SetupLock(core.log, people, password_file, skip=settings.skip_admin_provisioning)
 
+    tokens = Tokens(core.log, progress, now=now)
     return Identity(
         directory=directory,
         seals=seals,
@@ -134,7 +137,8 @@ def compose_identity(core: Core, progress: LateProgress) -> Identity:
         limits=limits,
         accounts=accounts,
         sessions=Sessions(core.log, directory, session_tokens, sign_ins, limits, seals, progress, now=now),
-        tokens=Tokens(core.log, progress, now=now),
+        tokens=tokens,
+        client_accounts=ClientAccounts(directory, sign_ins, tokens, limits, seals),
         tickets=tickets,
         grants=Grants(core.log, directory, core.catalogue, progress),
         authenticator=authenticator,
