@@ -268,8 +268,8 @@ def test_pip_installs_the_version_that_is_asked_for(stocked: Index, machine: Mac
 
 
 def test_an_old_pip_installs_from_the_html_page(stocked: Index, machine: Machine) -> None:
-    if not OLD_PIP.exists():
-        pytest.skip("the old pip is not installed: make clients")
+    if sys.version_info >= (3, 12):
+        pytest.skip("that pip needs modules which this Python no longer has")
     machine.run(
         sys.executable, OLD_PIP / "pip", "install", "--index-url", stocked.simple_url(), "--target", "target", "demo<2"
     )
