@@ -1,6 +1,7 @@
 """Real servers for the tests of this folder: one of each per pytest process, and a database of its own per module.
 
 postgres_dsn: a fresh database with every migration applied, shared by the tests of one module.
+fresh_postgres_dsn: the same for one test alone.
 empty_postgres_dsn: a fresh database without any table, for one test.
 postgres_server: the server itself, for tests that need its superuser (`postgres_server.dsn(database, "postgres")`).
 valkey_url: the address of a Valkey server that is empty when the module starts.
@@ -62,6 +63,12 @@ def migrated_template(postgres_server: EmbeddedPostgres) -> str:
 
 @pytest.fixture(scope="module")
 def postgres_dsn(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+    with _database(postgres_server, migrated_template) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def fresh_postgres_dsn(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
     with _database(postgres_server, migrated_template) as dsn:
         yield dsn
 
