@@ -205,19 +205,6 @@ class Uploads:
         self._sessions.end(session.id, "cancelled")
         self._staging.discard(session.id)
 
-    def expire(self) -> int:
-        """Remove the bytes of sessions whose time is over, and bytes of no known session; gives how many sessions."""
-        now = self._now()
-        overdue = self._sessions.overdue(now)
-        for session in overdue:
-            self._sessions.end(session, "expired")
-            self._staging.discard(session)
-        stale = self._staging.stale(now - SESSION_LIFETIME)
-        for session in set(stale) - self._sessions.known(stale):
-            self._staging.discard(session)
-        self._sessions.forget(now - REMEMBERED)
-        return len(overdue)
-
     def _require_open(self, session: UploadSession) -> None:
         if session.status == "expired" or self._is_overdue(session):
             raise UploadExpired
@@ -256,6 +243,19 @@ class Uploads:
             yield spooled
         finally:
             self._spool.discard(spooled)
+
+
+def expire_uploads(sessions: UploadSessions, staging: UploadStaging, now: datetime) -> int:
+    """Remove the bytes of sessions whose time is over, and bytes of no known session; gives how many sessions."""
+    overdue = sessions.overdue(now)
+    for session in overdue:
+        sessions.end(session, "expired")
+        staging.discard(session)
+    stale = staging.stale(now - SESSION_LIFETIME)
+    for session in set(stale) - sessions.known(stale):
+        staging.discard(session)
+    sessions.forget(now - REMEMBERED)
+    return len(overdue)
 
 
 class IncomingChunk:

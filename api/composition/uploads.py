@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from api.composition.core import Core
 from application.depositing import Depositor
 from application.services import Services
 from application.upload_sessions import UploadStaging
-from application.uploads import Uploads
+from application.uploads import Uploads, expire_uploads
 from infrastructure.blobs.s3 import S3Blobs
 from infrastructure.blobs.s3_staging import S3Staging
 from infrastructure.blobs.staging import FolderStaging
@@ -23,6 +25,11 @@ def compose_uploads(core: Core, services: Services) -> Uploads:
         Depositor(services),
         core.settings.max_upload_bytes or None,
     )
+
+
+def remove_expired_uploads(core: Core) -> int:
+    """Forget sessions whose time is over, with their bytes; gives how many."""
+    return expire_uploads(PostgresUploadSessions(core.pool), open_staging(core), datetime.now(UTC))
 
 
 def open_staging(core: Core) -> UploadStaging:

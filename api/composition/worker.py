@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.composition.core import Core
 from api.composition.storage import compose_collector
+from api.composition.uploads import remove_expired_uploads
 from application.collecting import Collector
 from application.jobs import Job
 from infrastructure.blobs.leases import PostgresLeases
@@ -46,12 +47,16 @@ def jobs(core: Core, collector: Collector) -> list[Job]:
         with core.connect() as connection:
             connection.execute("DELETE FROM es_reader WHERE at < now() - interval '1 minute'")
 
+    def expire_uploads() -> None:
+        remove_expired_uploads(core)
+
     def collect_blobs() -> None:
         collector.collect(grace_seconds=core.settings.blob_gc_grace_seconds)
 
     recurring = [
         Job("forget-commands", HOUR_SECONDS, forget_commands),
         Job("forget-readers", HOUR_SECONDS, forget_readers),
+        Job("expire-uploads", HOUR_SECONDS, expire_uploads),
     ]
     if core.settings.blob_gc_enabled:
         recurring.append(Job("collect-blobs", HOUR_SECONDS, collect_blobs))
