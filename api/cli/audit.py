@@ -227,9 +227,9 @@ def _text(report: AuditReport, key: str) -> str:
         lines.append(f"VERIFIED     {report.events} events up to {report.head.size}{until}")
         lines.append(f"             {report.checkpoints} checkpoints agree, signed by {key}")
     else:
+        findings = "1 finding" if len(report.findings) == 1 else f"{len(report.findings)} findings"
         lines.append(
-            f"NOT VERIFIED {len(report.findings)} findings in {report.events} events; "
-            f"the largest checkpoint that agrees is {report.proven}"
+            f"NOT VERIFIED {findings} in {report.events} events; the largest checkpoint that agrees is {report.proven}"
         )
     return "\n".join(map(_printable, lines))
 

@@ -141,7 +141,7 @@ def test_a_running_registry_verifies_until_a_row_is_altered(audited: Audited) ->
     assert result.exit_code == 1
     first, last = result.stdout.splitlines()
     assert first.startswith("ALTERED      event 313 (checkpoint.named, stream ")
-    assert last.startswith("NOT VERIFIED 1 findings in 700 events")
+    assert last.startswith("NOT VERIFIED 1 finding in 700 events")
 
 
 def test_an_export_is_checked_without_the_registry(audited: Audited, tmp_path: Path) -> None:
