@@ -1,0 +1,1 @@
+"""What it costs, as ratios to something measured in the same run."""
