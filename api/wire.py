@@ -58,6 +58,9 @@ _log = logging.getLogger(__name__)
 
 _VARY = (b"vary", b"authorization")
 
+READING = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND"})
+"""Methods that change nothing anywhere; others may write elsewhere than where they need to read."""
+
 MAX_WAITING = 512
 """Requests in threads or waiting for one; more are answered 503."""
 
@@ -353,7 +356,7 @@ class Wire:
         return await self._send_value(exchange, answer, [(b"cache-control", b"private, no-cache"), _VARY])
 
     def _handle(self, exchange: Exchange, route: Route, call: Call) -> AnyAnswer:
-        if route.needs != "read":
+        if route.needs != "read" or route.method not in READING:
             call = msgspec.structs.replace(call, meta=self._metadata(exchange, call.principal))
         return route.handler(call)
 
