@@ -16,6 +16,7 @@ from application.log import Recorded
 from application.transparency import CheckpointSigner
 from domain.bundle import LoggedEvent
 from domain.errors import Conflict, RegistryError
+from domain.merkle import HASH_BYTES
 from domain.notes import NoteVerifier, TreeHead, format_tree_head, open_tree_head, sign_note
 from domain.tiles import TILE_WIDTH, Tile, TiledTree
 from projections.projection import Projection, Row
@@ -37,6 +38,7 @@ _EVENTS = (
     "SELECT notification_id, originator_id, originator_version, topic, recorded_at, state FROM es_events "
     "WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id LIMIT %s"
 )
+_LEAVES = "SELECT hashes FROM log_tile WHERE level = 0 AND idx >= %s AND idx <= %s ORDER BY idx"
 _STORE = (
     "INSERT INTO log_tile (level, idx, width, hashes) "
     "SELECT * FROM unnest(%b::smallint[], %b::bigint[], %b::smallint[], %b::bytea[]) "
@@ -85,7 +87,10 @@ class Transparency(Projection):
     def apply(self, cursor: Cursor[Row], events: Sequence[Recorded]) -> None:
         """See Projection. Raises HistoryDiverged."""
         tree = self._tree_at(cursor, events[0].position - 1)
-        self._append(cursor, tree, [_logged(event) for event in events if event.position > tree.size])
+        logged = [_logged(event) for event in events]
+        if logged[0].position <= tree.size:  # folded before, and the position was set back since
+            self._compare(cursor, [event for event in logged if event.position <= tree.size])
+        self._append(cursor, tree, [event for event in logged if event.position > tree.size])
         self._flush_when_due(cursor, tree)
 
     def idle(self, cursor: Cursor[Row], position: int) -> None:
@@ -94,7 +99,10 @@ class Transparency(Projection):
         What cannot be signed is logged here and halts the projection at the next event.
         """
         try:
-            self._flush_when_due(cursor, self._tree_at(cursor, position))
+            tree = self._tree_at(cursor, position)
+            if position < self._signed_size:
+                raise HistoryDiverged(f"the log ends at event {position}, and {self._signed_size} were signed for")
+            self._flush_when_due(cursor, tree)
         except RegistryError as error:
             self._tree = None
             if str(error) != self._complaint:
@@ -135,6 +143,16 @@ class Transparency(Projection):
             if head.size != signed_size or (head.size == size and head.root != tree.root()):
                 raise HistoryDiverged(f"the stored tree of {size} events is not the one that was signed")
         return tree
+
+    def _compare(self, cursor: Cursor[Row], events: Sequence[LoggedEvent]) -> None:
+        """Events that have leaves already must still be those."""
+        first, last = (events[at].position - 1 for at in (0, -1))
+        rows = cursor.execute(_LEAVES, (first // TILE_WIDTH, last // TILE_WIDTH), prepare=True, binary=True).fetchall()
+        stored = b"".join(hashes for (hashes,) in rows)
+        for event in events:
+            at = (event.position - 1 - first + first % TILE_WIDTH) * HASH_BYTES
+            if event.leaf() != stored[at : at + HASH_BYTES]:
+                raise HistoryDiverged(f"event {event.position} is not the one that was signed for")
 
     def _append(self, cursor: Cursor[Row], tree: TiledTree, events: Sequence[LoggedEvent]) -> None:
         """Add leaves, stopping at each size that was signed before to compare."""

@@ -330,6 +330,33 @@ def test_a_restored_older_log_is_a_rollback_to_the_auditor(registry: Registry) -
     assert [found.fault for found in registry.audit(kept).findings] == [Fault.ROLLED_BACK]
 
 
+def test_events_folded_again_must_be_those_that_were_signed(registry: Registry) -> None:
+    registry.append(700)
+    registry.follow()
+    for start in (0, 300, 511, 699):
+        registry.restart()
+        registry.position = start
+        registry.follow(200)
+    assert registry.sizes()[-1] == 700
+    registry.tamper("UPDATE es_events SET state = state || ' ' WHERE notification_id = 650")
+    registry.restart()
+    registry.position = 300
+    with pytest.raises(HistoryDiverged, match="650"):
+        registry.follow(200)
+
+
+def test_a_log_shorter_than_what_was_signed_is_complained_of(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.append(400)
+    registry.follow()
+    registry.tamper("DELETE FROM es_events WHERE notification_id > 390")
+    registry.position = 390
+    registry.restart()
+    registry.step()
+    assert "the log ends at event 390, and 400 were signed for" in caplog.text
+
+
 def test_a_silent_log_with_an_altered_tile_is_not_signed_but_stays_up(
     registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
