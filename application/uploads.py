@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, Self
+from typing import Protocol
 from uuid import UUID, uuid4
 
 import msgspec
 
 from application.catalogue import RepositoryRow
-from application.ports import BlobStore, Spool, Spooled, SpoolWriter
+from application.ports import BlobStore, Spool, Spooled
+from application.upload_chunks import IncomingChunk, chunk_of
 from application.upload_sessions import (
     DEFAULT_CHUNK_BYTES,
     MOST_CHUNKS,
@@ -29,7 +30,7 @@ from application.upload_sessions import (
     UploadStaging,
 )
 from domain.digests import parse_hex_digest
-from domain.errors import DigestMismatch, Invalid, SizeMismatch, TooLarge, TooMany
+from domain.errors import DigestMismatch, Invalid, TooLarge, TooMany
 from domain.event import Metadata
 
 SESSION_LIFETIME = timedelta(hours=24)
@@ -46,8 +47,6 @@ MAX_NAME = 512
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}(?:;[\x20-\x7e]{1,255})?\Z")
 """RFC 6838 section 4.2, with printable parameters: it is sent as a header with every download."""
-
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})\Z")
 
 
 class NewUpload(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,7 +156,7 @@ class Uploads:
     def chunk(self, session: UploadSession, content_range: str) -> IncomingChunk:
         """Get ready for the body of a request with that Content-Range. Raises Invalid, Gone, Conflict."""
         self._require_open(session)
-        chunk = _chunk_of(session, content_range)
+        chunk = chunk_of(session, content_range)
         return IncomingChunk(session, chunk, self._sessions, self._staging)
 
     def received(self, incoming: IncomingChunk) -> ChunkReceipt:
@@ -258,63 +257,6 @@ def expire_uploads(sessions: UploadSessions, staging: UploadStaging, now: dateti
     return len(overdue)
 
 
-class IncomingChunk:
-    """A chunk that is about to arrive: a spool for one body, which goes straight to its place in the whole."""
-
-    def __init__(self, session: UploadSession, chunk: int, sessions: UploadSessions, staging: UploadStaging) -> None:
-        self.session = session
-        self.chunk = chunk
-        self.length = session.chunk_length(chunk)
-        self._sessions = sessions
-        self._staging = staging
-
-    def create(self, algorithms: tuple[str, ...] = (), max_bytes: int | None = None) -> SpoolWriter:
-        """Receive the body; from its first byte until it is received whole the chunk does not count.
-
-        This itself does no I/O. The writer raises SizeMismatch when the body is not of the chunk's length, UploadBusy
-        while the session is being completed.
-        """
-        return _Exactly(self._begin, self.length)
-
-    def discard(self, spooled: Spooled) -> None:
-        """Nothing: the bytes are part of the session."""
-
-    def _begin(self) -> SpoolWriter:
-        if not self._sessions.begin_chunk(self.session.id, self.chunk):
-            raise UploadBusy
-        return self._staging.write_chunk(self.session.id, self.chunk, self.chunk * self.session.chunk_size)
-
-
-class _Exactly:
-    """A writer that begins with the first byte, and takes so many bytes, no more and no fewer."""
-
-    def __init__(self, begin: Callable[[], SpoolWriter], length: int) -> None:
-        self._begin = begin
-        self._length = length
-        self._received = 0
-        self._writer: SpoolWriter | None = None
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._received += len(data)
-        if self._received > self._length:
-            raise SizeMismatch(self._length, self._received)
-        if self._writer is None:
-            self._writer = self._begin().__enter__()
-        self._writer.write(data)
-
-    def finish(self) -> Spooled:
-        if self._received != self._length or self._writer is None:
-            raise SizeMismatch(self._length, self._received)
-        return self._writer.finish()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._writer is not None:
-            self._writer.__exit__(*exc)
-
-
 def _checked(new: NewUpload, max_bytes: int | None) -> str:
     """The announced digest in lower case; raises Invalid or TooLarge for what cannot become a session."""
     sha256 = parse_hex_digest("sha256", new.checksum_sha256)
@@ -336,17 +278,3 @@ def _checked(new: NewUpload, max_bytes: int | None) -> str:
         if len(text) > MAX_NAME or not text.isprintable():
             raise Invalid(f"artifact_name and artifact_version are at most {MAX_NAME} printable characters")
     return sha256
-
-
-def _chunk_of(session: UploadSession, content_range: str) -> int:
-    """The chunk that a Content-Range (RFC 9110 section 14.4) means: exactly one, as the session was cut."""
-    matched = _CONTENT_RANGE.match(content_range.strip())
-    if matched is None:
-        raise Invalid("Content-Range must be 'bytes first-last/total'")
-    first, last, total = map(int, matched.groups())
-    if total != session.total_size:
-        raise Invalid(f"Content-Range says {total} bytes in all; this session has {session.total_size}")
-    chunk, into = divmod(first, session.chunk_size)
-    if into or first >= total or last - first + 1 != session.chunk_length(chunk):
-        raise Invalid(f"Content-Range must be one chunk of {session.chunk_size} bytes; the last one may be shorter")
-    return chunk

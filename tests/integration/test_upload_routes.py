@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
+import time
+import urllib.request
 from collections.abc import Iterator
 from itertools import count
 from types import SimpleNamespace
@@ -26,7 +29,7 @@ from application.wire import Answer
 from domain.event import SYSTEM
 from infrastructure.blobs.staging import FolderStaging
 from infrastructure.postgres.upload_sessions import PostgresUploadSessions
-from tests.integration.harness import Registry, Reply, registry
+from tests.integration.harness import Registry, Reply, basic, registry
 from tests.samples.pypi.make import wheel
 
 PLAIN = Format(
@@ -355,3 +358,30 @@ def test_the_past_takes_no_uploads(client: Client) -> None:
 @pytest.mark.parametrize("path", ["a", "a/b", "ü/%41", "a b", "x" * 255, ".hidden", "..a"])
 def test_clean_paths_are_kept_as_they_are(path: str) -> None:
     assert checked_artifact_path(path) == path
+
+
+def test_over_a_socket_a_vanished_client_leaves_the_chunk_open_to_the_next_try(client: Client) -> None:
+    content = os.urandom(20_000_000)
+    session = client.start(content, chunk_size=15_000_000).json()["session_id"]
+    target = f"/api/v1/uploads/{session}"
+    head = (
+        f"PATCH {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {basic(client.name)}\r\n"
+        "Content-Length: 15000000\r\nContent-Range: bytes 0-14999999/20000000\r\n\r\n"
+    )
+    with client.running.serve() as url:
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as vanishing:
+            vanishing.sendall(head.encode() + content[:7_000_000])
+        for first in (15_000_000, 0):
+            part = content[first : first + 15_000_000]
+            request = urllib.request.Request(url + target, part, method="PATCH")
+            request.add_header("Authorization", basic(client.name))
+            request.add_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(content)}")
+            with urllib.request.urlopen(request) as answer:
+                assert answer.status == 200
+        deadline = time.monotonic() + 10
+        while (reply := client.send("PUT", f"/{session}/complete")).status == 409:
+            assert time.monotonic() < deadline, reply.text
+            time.sleep(0.05)
+    assert reply.status == 200
+    with client.running.blobs.open(reply.json()["checksum_sha256"]) as file:
+        assert file.read() == content
