@@ -22,6 +22,7 @@ from application.publishing import PackageDecision, Target
 from domain import package
 from domain.errors import Invalid
 from domain.event import SYSTEM
+from domain.repository import Settings
 from tests.integration.harness import Registry, Reply, multipart, registry
 from tests.samples.pypi.make import Sample, metadata_text, sdist, wheel, zip_sdist
 
@@ -38,9 +39,9 @@ def running(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 class Index:
     """One repository of the running registry, as its clients and its owner see it."""
 
-    def __init__(self, running: Registry, key: str) -> None:
+    def __init__(self, running: Registry, key: str, settings: Settings = Settings()) -> None:  # noqa: B008 - frozen
         self.running, self.key = running, key
-        self.row = running.repository(key, "pypi")
+        self.row = running.repository(key, "pypi", settings=settings)
 
     def upload(self, sample: Sample, *, path: str = "/", user: str | None = "admin", **changes: Any) -> Reply:
         form = {
@@ -134,6 +135,7 @@ def test_the_metadata_file_is_served_under_the_digest_that_the_page_tells(index:
     reply = index.get("/simple/demo/demo-1.0-py3-none-any.whl.metadata")
     assert reply.status == 200
     assert hashlib.sha256(reply.body).hexdigest() == told
+    assert "immutable" in reply.header("cache-control")
     assert reply.text.startswith("Metadata-Version: 2.4\nName: demo\n")
     assert files["demo-1.0.tar.gz"]["core-metadata"] is False
     assert index.get("/simple/demo/demo-1.0.tar.gz.metadata").status == 404
@@ -237,6 +239,17 @@ def test_identical_bytes_again_are_fine_and_other_bytes_are_not(index: Index) ->
     assert reply.status == 409
     assert reply.text.startswith("File already exists ('demo-1.0-py3-none-any.whl')")
     assert index.get("/simple/demo/demo-1.0-py3-none-any.whl").body == wheel().content
+
+
+def test_a_repository_may_be_set_to_let_files_be_replaced(running: Registry) -> None:
+    index = Index(running, f"libs{next(_numbers)}", Settings(overwrite="allow"))
+    index.upload(wheel())
+    path = "/simple/demo/demo-1.0-py3-none-any.whl"
+    assert "immutable" not in index.get(path).header("cache-control")
+    other = wheel(extra={"demo/more.py": b"x = 1\n"})
+    assert index.upload(other).status == 200
+    assert index.get(path).body == other.content
+    assert index.page()["files"][0]["hashes"]["sha256"] == hashlib.sha256(other.content).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def get_file(call: Call) -> File:
             filename=row.filename,
             last_modified=row.published_at,
             artifact=row.id,
-            immutable=True,
+            immutable=_immutable(call),
         )
     for suffix, (role, media_type) in _SIDE_FILES.items():
         if filename.endswith(suffix):
@@ -155,7 +155,19 @@ def _side_file(call: Call, path: str, role: str, media_type: str) -> File:
     if row is None or sha256 is None:
         raise NotFound(f"{row.filename if row else path.rpartition('/')[2]} has no {role}")
     size_bytes = call.services.blobs.size(sha256)
-    return File(sha256=sha256, size_bytes=size_bytes, media_type=media_type, last_modified=row.published_at)
+    return File(
+        sha256=sha256,
+        size_bytes=size_bytes,
+        media_type=media_type,
+        last_modified=row.published_at,
+        immutable=_immutable(call),
+    )
+
+
+def _immutable(call: Call) -> bool:
+    """Whether a name means the same bytes for ever: unless the repository was set to let files be replaced."""
+    settings = call.repository.settings
+    return settings.overwrite != "allow" and not settings.versioning_enabled
 
 
 def _metadata(call: Call, rows: list[ArtifactRow]) -> CoreMetadata:
