@@ -43,6 +43,7 @@ DEFAULT_POLICY = (
     b"default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
 )
 MAX_REQUEST_ID = 256
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 PROBES = frozenset({b"/livez", b"/health", b"/healthz", b"/ready", b"/readyz"})
 
 
@@ -90,8 +91,10 @@ class Gate:
         finally:
             seconds = time.perf_counter() - started
             self._observer.request(scope["method"], template, answered.status, seconds)
-            if self._log_probes or scope["raw_path"] not in PROBES:
-                _access_log.info(
+            level = logging.DEBUG if scope["method"] in _READS and answered.status < 400 else logging.INFO
+            if _access_log.isEnabledFor(level) and (self._log_probes or scope["raw_path"] not in PROBES):
+                _access_log.log(
+                    level,
                     "%s %s %d %.1fms %s",
                     scope["method"],
                     scope["raw_path"].decode("ascii", "replace"),
@@ -108,20 +111,15 @@ class Gate:
         locked = self._locks.refusal(incoming.method, incoming.raw_path)
         if locked is not None:
             raise locked
+        extensions = scope.get("extensions") or ()
+        pathsend = "http.response.pathsend" in extensions
+        exchange = Exchange(incoming, base_url, request_id, receive, send, pathsend=pathsend)
+        if await self._wire.hit(exchange) is not None:
+            return exchange.template
         segments = incoming.segments()  # refuses what could mean two things, before any router
         mounted = self._wire.find(incoming.method, segments)
         if mounted is not None:
-            extensions = scope.get("extensions") or {}
-            exchange = Exchange(
-                incoming,
-                base_url,
-                request_id,
-                receive,
-                send,
-                pathsend="http.response.pathsend" in extensions,
-            )
-            status = await self._wire(exchange, mounted, segments)
-            send.status = status
+            send.status = await self._wire(exchange, mounted, segments)
             return exchange.template
         scope["principal"] = await self._principal(incoming)
         scope["incoming"] = incoming

@@ -61,6 +61,7 @@ _VARY = (b"vary", b"authorization")
 READING = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND"})
 """Methods that change nothing anywhere; others may write elsewhere than where they need to read."""
 
+MAX_PLANS = 20_000
 MAX_WAITING = 512
 """Requests in threads or waiting for one; more are answered 503."""
 
@@ -161,6 +162,16 @@ class DocumentCache:
         return len(self._entries)
 
 
+class Plan(msgspec.Struct, frozen=True):
+    """Where the document that an address asks for was found last: a shortcut, good while repositories do not change."""
+
+    resolved: Resolved
+    wanted: DocumentKey
+    revision: int | None
+    template: str
+    generation: int
+
+
 def _size(entry: Prepared | File) -> int:
     return entry.size if isinstance(entry, Prepared) else 1_500
 
@@ -195,6 +206,8 @@ class Wire:
         self._pool = pool
         self._max_upload_bytes = max_upload_bytes
         self._waiting = 0
+        self._plans: dict[tuple[bytes, bytes, str, str], Plan] = {}
+        self._past: dict[tuple[UUID, str, int], int] = {}
         self.cache = DocumentCache(cache_bytes)
 
     def find(self, method: str, segments: tuple[str, ...]) -> Mounted | None:
@@ -204,6 +217,28 @@ class Wire:
             if mounted is not None and mounted.takes(method, segments[depth:]):
                 return mounted
         return None
+
+    async def hit(self, exchange: Exchange) -> int | None:
+        """Answer from memory what was asked in the same words before; None when the long way must be gone.
+
+        Nothing here is decided otherwise than there: it is authorised anew, under the revision of now.
+        """
+        incoming = exchange.incoming
+        plan = self._plans.get(_plan_key(incoming, exchange.base_url))
+        if plan is None or plan.generation != self._access.generation or incoming.method not in _READS:
+            return None
+        principal = self._remembered(incoming)
+        if principal is None or not self._access.allows(principal, plan.resolved, "read"):
+            return None
+        content, scope = plan.resolved.content, plan.wanted.scope
+        revision = plan.revision if plan.revision is not None else self._revisions.remembered(content, scope)
+        if revision is None:
+            return None
+        entry = self.cache.get((content, scope, plan.wanted.name, revision))
+        if not isinstance(entry, Prepared):
+            return None
+        exchange.template = plan.template
+        return await self._send_prepared(exchange, entry, plan.resolved, principal)
 
     async def __call__(self, exchange: Exchange, mounted: Mounted, segments: tuple[str, ...]) -> int:
         """Answer one request; returns the status. 499 when the client went away."""
@@ -281,9 +316,11 @@ class Wire:
         principal: Principal,
         wanted: DocumentKey,
     ) -> int:
-        revision = None
-        if resolved.at is None and self._is_fresh():
-            revision = self._revisions.remembered(resolved.content, wanted.scope)
+        generation = self._access.generation
+        if resolved.at is not None:
+            revision = self._past.get((resolved.content, wanted.scope, resolved.at))
+        else:
+            revision = self._revisions.remembered(resolved.content, wanted.scope) if self._is_fresh() else None
         if revision is None:
             revision = await self._in_thread(self._revision, resolved, wanted.scope)
         key = (resolved.content, wanted.scope, wanted.name, revision)
@@ -296,14 +333,31 @@ class Wire:
             self.cache.put(key, entry)
         if isinstance(entry, File):
             return await self._send(exchange, entry, resolved, principal)
-        extra = self._caching(resolved, principal, entry.file)
+        if len(self._plans) >= MAX_PLANS:
+            self._plans.clear()
+        past = revision if resolved.at is not None else None
+        plan = Plan(resolved, wanted, past, exchange.template, generation)
+        self._plans[_plan_key(exchange.incoming, exchange.base_url)] = plan
+        return await self._send_prepared(exchange, entry, resolved, principal)
+
+    async def _send_prepared(
+        self, exchange: Exchange, entry: Prepared, resolved: Resolved, principal: Principal
+    ) -> int:
         self._count(exchange, entry.file, resolved)
-        return await send_prepared(entry, request.headers, request.method, extra, exchange.send)
+        incoming = exchange.incoming
+        extra = self._caching(resolved, principal, entry.file)
+        return await send_prepared(entry, incoming.headers, incoming.method, extra, exchange.send)
 
     def _revision(self, resolved: Resolved, scope: str) -> int:
-        if resolved.at is None and self._is_fresh():
-            return self._revisions.current(resolved.content, scope)
-        return self._services.catalogue.revision(resolved.content, scope, resolved.at)
+        if resolved.at is None:
+            if self._is_fresh():
+                return self._revisions.current(resolved.content, scope)
+            return self._services.catalogue.revision(resolved.content, scope)
+        if len(self._past) >= MAX_PLANS:
+            self._past.clear()
+        revision = self._services.catalogue.revision(resolved.content, scope, resolved.at)
+        self._past[resolved.content, scope, resolved.at] = revision
+        return revision
 
     def _make(self, route: Route, call: Call, wanted: DocumentKey, revision: int) -> Prepared | File | Answer | Stream:
         """Render a document or look up a file. What it gives depends on the key alone."""
@@ -462,6 +516,13 @@ class Wire:
             return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
         finally:
             self._waiting -= 1
+
+
+def _plan_key(incoming: Incoming, base_url: str) -> tuple[bytes, bytes, str, str]:
+    return incoming.raw_path, incoming.query_string, incoming.headers.get("accept", ""), base_url
+
+
+_READS = frozenset({"GET", "HEAD"})
 
 
 class _NotADocument(Exception):

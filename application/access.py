@@ -94,6 +94,11 @@ class Access:
         self._resolved: dict[str, Resolved] = {}
         self._resolved_generation = -1
 
+    @property
+    def generation(self) -> int:
+        """Changes whenever repositories were created, changed or deleted."""
+        return self._generation()
+
     def remembered_principal(self, headers: Mapping[str, str]) -> Principal | None:
         """Who this is, when it is known without waiting."""
         return self._authenticator.remembered(headers)

@@ -191,7 +191,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     method: GET answers HEAD too. pattern: segments with `{name}` for text within one segment and `{name+}` for one or
     more whole segments; a trailing slash counts. needs: the action on the repository, or `nothing` for routes that
     carry their own credential (a login). document: gives the key of the document this request asks for, without I/O;
-    then a hit is answered from memory, and the handler renders on a miss. None asks the handler. any_format: serves
+    then a hit is answered from memory, and the handler renders on a miss; of the request it looks at the address, the
+    query, `Accept` and the base URL, and at nothing else. None asks the handler. any_format: serves
     repositories of other formats too; theirs are never taken for documents. admit: may refuse before a large body is
     received what the handler would refuse after it; `upload`, `form` and `text` are not there yet.
     """
