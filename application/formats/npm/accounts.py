@@ -6,6 +6,7 @@ Source: npm's `npm-profile`, https://github.com/npm/registry/blob/main/docs/user
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -187,12 +188,12 @@ def refuse_profile_change(call: Call) -> Answer:
 # owners
 
 
-def maintainers(call: Call, owners: list[UUID]) -> list[Person]:
-    """The owners of a package by name, in their order; none for those who have no name any more."""
-    if not owners or call.services.client_accounts is None:
+def named(call: Call, accounts: Sequence[UUID]) -> list[Person]:
+    """Accounts by their names, in order; those who have no name any more are left out."""
+    if not accounts or call.services.client_accounts is None:
         return []
-    names = call.services.client_accounts.usernames(owners)
-    return [Person(names[owner]) for owner in owners if owner in names]
+    names = call.services.client_accounts.usernames(accounts)
+    return [Person(names[account]) for account in accounts if account in names]
 
 
 def owners_named(call: Call, people: tuple[Person, ...], package: NpmName) -> tuple[UUID, ...]:

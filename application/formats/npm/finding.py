@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from application.formats.npm.about import NotOffered
-from application.formats.npm.accounts import maintainers
+from application.formats.npm.accounts import named
 from application.formats.npm.address import PackageNotFound
 from application.formats.npm.dialect import answer_bytes
 from application.formats.npm.index import LATEST, SearchHit, render_search
@@ -69,7 +69,7 @@ def _hit(call: Call, name: NpmName) -> SearchHit | None:
         return None
     row = release_row(call, name, tags_of(package)[LATEST])
     entry = version_entry(row, None, call.services.blobs, full=True) if row else None
-    if entry is None:
+    if row is None or entry is None:
         return None
     shown = msgspec.json.decode(entry.manifest, type=_Shown)
     repository, bugs = shown.repository.get("url"), shown.bugs
@@ -85,7 +85,8 @@ def _hit(call: Call, name: NpmName) -> SearchHit | None:
         repository=repository if isinstance(repository, str) else "",
         bugs=address if isinstance(address, str) else "",
         author=shown.author,
-        maintainers=maintainers(call, owners_of(call, name)),
+        publisher=next(iter(named(call, [row.published_by] if row.published_by else [])), None),
+        maintainers=named(call, owners_of(call, name)),
     )
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from application.catalogue import ArtifactRow, package_scope
-from application.formats.npm.accounts import maintainers
+from application.formats.npm.accounts import named
 from application.formats.npm.address import (
     Address,
     PackageNotFound,
@@ -175,7 +175,7 @@ def _full(call: Call, name: NpmName) -> Answer | Document:
     latest = tags_of(package).get(LATEST, "")
     row = release_row(call, name, latest)
     readme, readme_file = read_readme(row, call.services.blobs) if row else ("", "")
-    owners = maintainers(call, owners_of(call, name))
+    owners = named(call, owners_of(call, name))
     package = msgspec.structs.replace(package, readme=readme, readme_file=readme_file, maintainers=owners)
     body = render_packument(package, call.request.repository_url)
     if owners:  # names of people are asked each time and kept in no cache: they can change, and be erased
