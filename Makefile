@@ -37,7 +37,7 @@ check: $(VENV)/.dev ## style, types, layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-timing
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/yamllint --strict compose.yaml .yamllint.yaml
 
 .PHONY: format
