@@ -422,7 +422,7 @@ def attestation(filename: str, sha256: str) -> dict[str, Any]:
     statement = {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": filename, "digest": {"sha256": sha256}}],
-        "predicateType": "https://docs.pypi.org/attestations/publish/v1",
+        "predicateType": "https://example.org/attestations/publish/v1",
         "predicate": None,
     }
     return {

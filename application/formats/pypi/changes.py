@@ -1,7 +1,7 @@
 """What changes an index: uploads, yanks, deletes.
 
-Only the upload has a client protocol (https://docs.pypi.org/api/upload/); the rest is what the public index offers in
-its web pages, so the addresses of those are ours.
+Only the upload has a client protocol; the rest is what the public index offers in its web pages, so the addresses of
+those are ours.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The `pypi/{project}/json` documents of the public index, which audit and update tools read. Pure.
 
-Source: https://docs.pypi.org/api/json/
+Source: the JSON API in the documentation of the public index; there is no PEP.
 """
 
 from __future__ import annotations

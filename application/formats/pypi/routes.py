@@ -1,7 +1,7 @@
 """The addresses of a Python index, and how pages and files are answered; changes are in `changes`.
 
 Source: https://packaging.python.org/en/latest/specifications/simple-repository-api/ (pages and files),
-https://docs.pypi.org/api/ (upload and JSON).
+the API pages in the documentation of the public index (upload and JSON).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From an upload form to the file that is published: the form is read, the distribution checked, nothing is decided.
 
-Source: https://docs.pypi.org/api/upload/
+Source: the Upload API in the documentation of the public index; there is no PEP.
 """
 
 from __future__ import annotations
