@@ -198,9 +198,13 @@ class Uploads:
         return result
 
     def cancel(self, session: UploadSession) -> None:
-        """Give the session up and remove its bytes. Raises UploadEnded for a completed one."""
+        """Give the session up and remove its bytes. Raises UploadEnded for a completed one, UploadBusy while it is being
+        completed: it could be published already.
+        """
         if session.status == "completed":
             raise UploadEnded(session.status)
+        if session.status == "in_progress" and self._sessions.claim(session.id) is None:
+            raise UploadBusy
         self._sessions.end(session.id, "cancelled")
         self._staging.discard(session.id)
 

@@ -353,9 +353,12 @@ def test_only_one_completes_and_nothing_is_written_meanwhile(place: Place) -> No
                 place.complete(session)
             with pytest.raises(UploadBusy):
                 place.send(session, 0, b"content")
+            with pytest.raises(UploadBusy):
+                place.uploads.cancel(place.uploads.get(session.id, OWNER))
         finally:
             place.publisher.go_on.set()
         assert completing.result().size == 7
+    assert place.status(session) == "completed"
 
 
 def test_a_refused_publish_leaves_the_session_as_it_was(place: Place) -> None:
