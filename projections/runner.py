@@ -75,10 +75,15 @@ class Runner:
         assert self._work is not None  # noqa: S101 - connected above
         rows = self._work.execute(READ, (self._position, BATCH), prepare=True, binary=True).fetchall()
         if rows:
-            self._fold([self._decode(row) for row in rows])
+            self._fold(rows)
             return
-        with self._transaction() as cursor:
-            self.projection.idle(cursor, self._position)
+        try:
+            with self._transaction() as cursor:
+                self.projection.idle(cursor, self._position)
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a projection that halts must be seen to, and its thread go on
+            self._halt(self._position, f"while idle: {type(error).__name__}: {error}")
         assert self._leader is not None  # noqa: S101 - connected above
         for _ in self._leader.notifies(timeout=IDLE_SECONDS, stop_after=1):
             pass
@@ -120,18 +125,18 @@ class Runner:
         with self._work.transaction(), self._work.cursor() as cursor:
             yield cursor
 
-    def _fold(self, events: Sequence[Recorded]) -> None:
+    def _fold(self, rows: Sequence[Row]) -> None:
         try:
-            self._commit(events)
+            self._commit([self._decode(row) for row in rows])
         except (psycopg.OperationalError, psycopg.InterfaceError, LeadershipLost):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a fold may raise, the event must be found and named
-            if len(events) > 1:
-                middle = len(events) // 2
-                self._fold(events[:middle])
-                self._fold(events[middle:])
+            if len(rows) > 1:
+                middle = len(rows) // 2
+                self._fold(rows[:middle])
+                self._fold(rows[middle:])
             else:
-                self._poisoned(events[0], error)
+                self._poisoned(position=rows[0][0], topic=rows[0][4], error=error)
 
     def _commit(self, events: Sequence[Recorded]) -> None:
         reached = events[-1].position
@@ -150,25 +155,28 @@ class Runner:
             raise LeadershipLost(f"a newer leader took over {self.projection.name}")
         cursor.execute("SELECT pg_notify('es_read', %s)", (f"{self.projection.name}:{reached}",))
 
-    def _poisoned(self, event: Recorded, error: Exception) -> None:
+    def _poisoned(self, *, position: int, topic: str, error: Exception) -> None:
         name, text = self.projection.name, f"{type(error).__name__}: {error}"
-        _log.error("projection %s: cannot fold event %d (%s): %s", name, event.position, event.topic, text)
+        _log.error("projection %s: cannot fold event %d (%s): %s", name, position, topic, text)
+        if self.projection.on_poison == "halt":
+            self._halt(position, text)
+        with self._transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO es_skipped (projection, position, error) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                (name, position, text),
+            )
+            self._advance(cursor, position)
+        self._position = position
+
+    def _halt(self, position: int, text: str) -> None:
+        """Say for all to see where and why this projection stands still; after a while it is tried again."""
         assert self._work is not None  # noqa: S101 - connected above
-        if self.projection.on_poison == "skip":
-            with self._transaction() as cursor:
-                cursor.execute(
-                    "INSERT INTO es_skipped (projection, position, error) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-                    (name, event.position, text),
-                )
-                self._advance(cursor, event.position)
-            self._position = event.position
-            return
         self._work.execute(
             "UPDATE es_tracking SET failed_at = %s, error = %s WHERE projection = %s AND epoch = %s",
-            (event.position, text, name, self._epoch),
+            (position, text, self.projection.name, self._epoch),
         )
         self._stopping.wait(RETRY_POISON_SECONDS)
-        raise LeadershipLost(f"halted at event {event.position}")
+        raise LeadershipLost(f"halted at event {position}")
 
 
 class Projector:

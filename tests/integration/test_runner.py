@@ -23,7 +23,6 @@ class Names(Projection):
 
     name = "names"
     tables = ("test_names",)
-    on_poison = "halt"
 
     def apply(self, cursor: Cursor[Row], events: Sequence[Recorded]) -> None:
         for recorded in events:
@@ -50,6 +49,24 @@ def log(postgres_dsn: str) -> Iterator[Registry]:
                 "unnest(ARRAY['names', 'tolerant']) p"
             )
         yield running
+
+
+def test_a_row_that_cannot_even_be_decoded_is_named_too(log: Registry) -> None:
+    def decode(row: Row) -> Recorded:
+        if row[0] == bad:
+            raise ValueError("garbled")
+        return log.log.recorded(row)
+
+    append(log, "good")
+    bad = log.log.head() + 1
+    projector = Projector(log.dsn, [Names()], decode)
+    projector.start()
+    try:
+        append(log, "unreadable")
+        eventually(lambda: tracking(log, "names")[1] == bad)
+        assert tracking(log, "names")[2] == "ValueError: garbled"
+    finally:
+        projector.stop()
 
 
 def append(running: Registry, *names: str) -> int:
