@@ -8,14 +8,21 @@ from typing import Any
 import msgspec
 
 from application.access import Access
+from application.accounts import Accounts
 from application.catalogue import Catalogue, Storage
 from application.collecting import Collector
 from application.comparing import Comparison
+from application.directory import Directory
 from application.format import Formats
+from application.grants import Grants
 from application.log import EventLog
 from application.publishing import Progress, Publishing
 from application.repositories import Repositories
 from application.resolving import Resolver
+from application.sessions import Sessions
+from application.setup import SetupLock
+from application.tickets import Tickets
+from application.tokens import Tokens
 from application.transparency import TransparencyLog
 from application.uploads import Uploads
 
@@ -28,6 +35,13 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     log: EventLog
     progress: Progress
     access: Access
+    directory: Directory
+    accounts: Accounts
+    sessions: Sessions
+    tokens: Tokens
+    tickets: Tickets
+    grants: Grants
+    setup_lock: SetupLock
     resolver: Resolver
     formats: Formats
     catalogue: Catalogue

@@ -21,7 +21,7 @@ from api.locks import Locks, SetupRequired
 from api.wire import Exchange, Wire
 from application.access import Access
 from application.wire import Answer
-from domain.errors import RegistryError
+from domain.errors import RegistryError, Unauthenticated
 from domain.permissions import Principal
 
 _log = logging.getLogger(__name__)
@@ -121,7 +121,11 @@ class Gate:
         if mounted is not None:
             send.status = await self._wire(exchange, mounted, segments)
             return exchange.template
-        scope["principal"] = await self._principal(incoming)
+        try:
+            scope["principal"] = await self._principal(incoming)
+        except Unauthenticated as refused:
+            # the route decides: who signs in or out is not kept from it by a credential that is no longer good
+            scope["principal"], scope["refused_credential"] = Principal(), refused
         scope["incoming"] = incoming
         scope["base_url"] = base_url
         scope["request_id"] = request_id

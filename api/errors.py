@@ -17,6 +17,7 @@ _STATUS: tuple[tuple[type[RegistryError], int], ...] = (
     (errors.Gone, 410),
     (errors.PreconditionFailed, 412),
     (errors.TooLarge, 413),
+    (errors.PreconditionRequired, 428),
     (errors.TooMany, 429),
     (errors.QuotaExceeded, 507),
     (errors.Unavailable, 503),

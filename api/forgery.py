@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
-
 from api.incoming import Incoming
-from domain.errors import Forbidden, Invalid
+from application.credentials import COOKIE_VIA
+from domain.errors import Forbidden
 from domain.permissions import Principal
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND"})
+_SENT_BY_BROWSERS = ("sec-fetch-site", "sec-fetch-mode", "origin")
+
+
+class ForgeryRefused(Forbidden):
+    """A browser sent a change with nothing but its cookie: any site could have made it do so."""
+
+    template = "changes from a browser session need the header X-Requested-With"
+
+    def __init__(self) -> None:
+        super().__init__()
 
 
 def refuse_forged(incoming: Incoming, principal: Principal) -> None:
-    """A write whose only credential is a cookie must come from our own pages; raises Forbidden."""
-    if incoming.method in _SAFE or not principal.authenticated:
-        return
-    headers = incoming.headers
-    if "authorization" in headers or "x-api-key" in headers or not session_cookie(headers):
-        return
-    if "x-requested-with" not in headers:
-        raise Forbidden("this request needs the header X-Requested-With")
+    """Raise ForgeryRefused for a browser's change that only a cookie speaks for.
 
-
-def session_cookie(headers: Mapping[str, str]) -> str:
-    """The access token in the session cookie, or nothing."""
-    text = headers.get("cookie", "")
-    if "ak_access_token" not in text:
-        return ""
-    try:
-        morsel = SimpleCookie(text).get("ak_access_token")
-    except CookieError:
-        raise Invalid("the Cookie header is malformed") from None
-    return morsel.value if morsel is not None else ""
+    What spoke for it is what authentication found, so that no other reading of the Cookie header can differ from it.
+    """
+    if principal.via != COOKIE_VIA or incoming.method in _SAFE or "x-requested-with" in incoming.headers:
+        return
+    if any(name in incoming.headers for name in _SENT_BY_BROWSERS):
+        raise ForgeryRefused

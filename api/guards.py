@@ -11,7 +11,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from application.access import Access, CredentialNeeded
 from application.resolving import Resolved
-from domain.errors import Forbidden
+from domain.errors import Forbidden, PreconditionRequired
 from domain.permissions import Principal
 
 NEEDS = frozenset(
@@ -33,7 +33,7 @@ class NeedUndeclared(TypeError):
     """A route handler without `opt={"needs": …}`. The server does not start with one."""
 
 
-class PasswordChangeRequired(Forbidden):
+class PasswordChangeRequired(PreconditionRequired):
     """The account must choose a new password before anything else."""
 
     template = "the password of this account must be changed first"
@@ -60,6 +60,9 @@ async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
     scope: dict[str, Any] = connection.scope  # type: ignore[assignment]
     principal: Principal = scope["principal"]
     scope["path_template"] = next(iter(sorted(handler.paths)), "")
+    refused = scope.get("refused_credential")
+    if refused is not None and handler.opt.get("credential") != "ignored":
+        raise refused
     if principal.must_change_password and needs != "anonymous" and not _changes_password(connection.scope["path"]):
         raise PasswordChangeRequired
     if needs == "anonymous":

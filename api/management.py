@@ -17,6 +17,8 @@ from litestar.openapi.spec import Components, SecurityScheme
 from api.app import App
 from api.errors import error_headers, status_of
 from api.guards import check_declared, enforce
+from api.throttling import Throttle, tell_allowance
+from application.limits import Limits
 from application.resolving import Resolved
 from domain.errors import RegistryError
 from domain.event import Metadata
@@ -29,11 +31,14 @@ MAX_BODY_BYTES = 2 << 20
 _CODES = {400: "VALIDATION_ERROR", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
 
 
-def management(app: App, controllers: Sequence[type[Controller]], version: str) -> Litestar:
-    """The application; raises NeedUndeclared for a route that does not say what it needs."""
+def management(
+    app: App, controllers: Sequence[type[Controller]], version: str, limits: Limits | None = None
+) -> Litestar:
+    """The application; raises NeedUndeclared for a route that does not say what it needs. limits: None applies none."""
     litestar = Litestar(
         route_handlers=list(controllers),
-        guards=[enforce],
+        guards=[enforce, *([Throttle(limits)] if limits is not None else [])],
+        before_send=[tell_allowance],
         dependencies={
             "app": Provide(lambda: app, sync_to_thread=False, use_cache=True),
             "principal": Provide(_principal, sync_to_thread=False),

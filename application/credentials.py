@@ -9,31 +9,18 @@ from collections.abc import Mapping
 
 import msgspec
 
-from domain.errors import Forbidden, Unauthenticated
-from domain.permissions import Principal
+from domain.errors import Unauthenticated
 from domain.token import is_secret
 
 ACCESS_COOKIE = "ak_access_token"
 COOKIE_VIA = "cookie"
 MAX_CREDENTIAL = 16 * 1024
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_BROWSER_HEADERS = ("sec-fetch-site", "sec-fetch-mode", "origin")
-
 
 class CredentialMalformed(Unauthenticated):
     """An Authorization header in no form that is known here."""
 
     template = "the Authorization header cannot be read"
-
-    def __init__(self) -> None:
-        super().__init__()
-
-
-class ForgeryRefused(Forbidden):
-    """A browser sent a change with nothing but its cookie: any site could have made it do so."""
-
-    template = "changes from a browser session need the header X-Requested-With"
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,14 +71,6 @@ def read_credential(headers: Mapping[str, str]) -> Shown | None:
     cookies = headers.get("cookie")
     session = _cookie(cookies) if cookies else None
     return SecretShown(_bounded(session), cookie=True) if session else None
-
-
-def refuse_forgery(principal: Principal, method: str, headers: Mapping[str, str]) -> None:
-    """Raise ForgeryRefused for a browser's change that only a cookie speaks for."""
-    if principal.via != COOKIE_VIA or method in _SAFE_METHODS or "x-requested-with" in headers:
-        return
-    if any(name in headers for name in _BROWSER_HEADERS):
-        raise ForgeryRefused
 
 
 def looks_like_session(secret: str) -> bool:

@@ -13,6 +13,14 @@ from domain.errors import TooMany
 from domain.permissions import Principal
 
 
+class RateLimited(TooMany):
+    """Too many requests in one window."""
+
+    def __init__(self, allowance: Allowance) -> None:
+        super().__init__("too many requests; please try again later", allowance.retry_after_seconds)
+        self.allowance = allowance
+
+
 class Bucket(msgspec.Struct, frozen=True):
     """A limit: so many uses of one key in a window."""
 
@@ -59,14 +67,14 @@ class Limits:
     def take(self, bucket: Bucket, principal: Principal, client: str) -> Allowance | None:
         """Count one use by this caller: by user where there is one, else by address. None for whoever is exempt.
 
-        Raises TooMany.
+        Raises RateLimited.
         """
         if not self._enabled or self.exemption(principal, client) is not None:
             return None
         return self._taken(bucket, str(principal.id or client))
 
     def take_login(self, username: str, client: str) -> None:
-        """Count one sign-in, of everybody's and of this name from this address. Raises TooMany."""
+        """Count one sign-in, of everybody's and of this name from this address. Raises RateLimited."""
         if self._enabled and not self._is_trusted(client):
             self._taken(self.buckets.login_all, "")
             self._taken(self.buckets.login, _login_key(username, client))
@@ -93,7 +101,7 @@ class Limits:
     def _taken(self, bucket: Bucket, key: str) -> Allowance:
         allowance = self._limiter.take(f"{bucket.name}:{key}", bucket.limit, bucket.window_seconds)
         if not allowance.allowed:
-            raise TooMany("too many requests; please try again later", allowance.retry_after_seconds)
+            raise RateLimited(allowance)
         return allowance
 
     def _is_trusted(self, client: str) -> bool:

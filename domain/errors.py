@@ -65,6 +65,12 @@ class PreconditionFailed(RegistryError):
     code = "PRECONDITION_FAILED"
 
 
+class PreconditionRequired(RegistryError):
+    """The caller must do something else first (RFC 6585 section 3)."""
+
+    code = "PRECONDITION_REQUIRED"
+
+
 class Gone(RegistryError):
     """It existed and will not come back: an expired upload session, purged bytes."""
 

@@ -16,11 +16,16 @@ from api.composition.identity import LateProgress, compose_identity
 from api.composition.logs import configure_logs
 from api.composition.storage import compose_collector
 from api.composition.uploads import compose_uploads
+from api.http.auth import AuthController
 from api.http.checkpoints import CheckpointsController
+from api.http.permissions import PermissionsController
 from api.http.repositories import RepositoriesController
+from api.http.setup import SetupController
 from api.http.storage import StorageController
+from api.http.tokens import ProfileTokensController, RepositoryTokensController
 from api.http.transparency import TransparencyController
 from api.http.uploads import UploadsController
+from api.http.users import UsersController
 from api.incoming import Proxies
 from api.locks import Locks
 from api.management import management
@@ -44,11 +49,17 @@ from projections.transparency.view import TransparencyView
 from projections.usage.counter import CountedDownloads
 
 CONTROLLERS: tuple[type[Controller], ...] = (
+    AuthController,
     CheckpointsController,
+    PermissionsController,
+    ProfileTokensController,
     RepositoriesController,
+    RepositoryTokensController,
+    SetupController,
     StorageController,
     TransparencyController,
     UploadsController,
+    UsersController,
 )
 
 
@@ -135,6 +146,13 @@ def wire_api(core: Core) -> Api:
         log=core.log,
         progress=progress,
         access=access,
+        directory=identity.directory,
+        accounts=identity.accounts,
+        sessions=identity.sessions,
+        tokens=identity.tokens,
+        tickets=identity.tickets,
+        grants=identity.grants,
+        setup_lock=identity.setup_lock,
         resolver=resolver,
         formats=formats,
         catalogue=core.catalogue,
@@ -148,7 +166,7 @@ def wire_api(core: Core) -> Api:
     )
     gate = Gate(
         wire,
-        management(app, CONTROLLERS, version("artifact-keeper")),
+        management(app, CONTROLLERS, version("artifact-keeper"), identity.limits),
         access=access,
         proxies=Proxies(tuple(map(str, settings.trusted_proxies)), settings.external_url),
         pool=pool,

@@ -9,14 +9,11 @@ import pytest
 from application.credentials import (
     MAX_CREDENTIAL,
     CredentialMalformed,
-    ForgeryRefused,
     PasswordShown,
     SecretShown,
     digest_of,
     read_credential,
-    refuse_forgery,
 )
-from domain.permissions import Principal
 
 TOKEN = "00112233_00112233445566778899aabbccddeeff"
 JWT = "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
@@ -87,16 +84,3 @@ def test_equal_text_in_different_places_is_not_one_credential() -> None:
     assert digest_of({"cookie": f"z=1;ak_access_token={TOKEN}"}) == digest_of(shown[2])
     assert digest_of({"cookie": "z=1"}) is None
     assert digest_of({"authorization": ""}) is not None
-
-
-def test_a_browser_must_say_that_a_change_is_meant() -> None:
-    browser = Principal(via="cookie")
-    site = {"sec-fetch-site": "cross-site"}
-    with pytest.raises(ForgeryRefused):
-        refuse_forgery(browser, "POST", site)
-    with pytest.raises(ForgeryRefused):
-        refuse_forgery(browser, "DELETE", {"origin": "https://evil.example"})
-    refuse_forgery(browser, "POST", {**site, "x-requested-with": "console"})
-    refuse_forgery(browser, "GET", site)
-    refuse_forgery(browser, "POST", {})
-    refuse_forgery(Principal(via="session"), "POST", site)
