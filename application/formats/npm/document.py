@@ -260,7 +260,7 @@ def _decode_base64(stream: JsonStream, sink: Sink) -> int:
 
 
 def _unescaped(piece: bytes) -> bytes:
-    """One JSON escape inside base64: some encoders put a backslash before `/` or write `+` by its number."""
+    """JSON escapes inside base64: some encoders put a backslash before `/` or write `+` by its number."""
     try:
         return msgspec.json.decode(b'"' + piece + b'"', type=str).encode("ascii")
     except (msgspec.DecodeError, UnicodeError):

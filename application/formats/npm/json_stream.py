@@ -16,15 +16,17 @@ from domain.errors import Invalid, TooLarge
 
 _CHUNK_BYTES = 64 * 1024
 _MAX_DEPTH = 100
+_MAX_BRACKETS = 1_000_000
 _MAX_KEY_BYTES = 2048
+_LONGEST_ESCAPE = 6
 _END = -1
-_QUOTE, _BACKSLASH, _COMMA, _COLON = b'"\\,:'
+_QUOTE = ord('"')
 _OPENING, _BRACE_END = tuple(b"{["), ord("}")
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _SCALAR = re.compile(rb"[^\s,:{}\[\]\"]*+")
+_ESCAPES = re.compile(rb"(?>\\[^u]|\\u[0-9A-Fa-f]{4})++")
 # Everything up to the next bracket, or up to a string that the window does not hold whole.
 _RUN = re.compile(rb'(?>[^"\[\]{}]++|"(?>[^"\\\x00-\x1f]++|\\[^\x00-\x1f])*+")*+')
-_STRING_BREAK = re.compile(rb'["\\\x00-\x1f]')
 
 
 class JsonMalformed(Invalid):
@@ -43,6 +45,8 @@ class JsonStream:
         self._file = file
         self._window = b""
         self._at = 0
+        self._quote = self._backslash = -1
+        self._brackets = 0
         self._max_bytes = max_bytes
         self._allowance = max_bytes
 
@@ -91,30 +95,41 @@ class JsonStream:
             raise JsonMalformed(str(error)) from None
 
     def string_pieces(self) -> Iterator[bytes]:
-        """The string that starts here as written between its quotes, in pieces that never split an escape."""
+        """The string that starts here as written between its quotes, in pieces that never split an escape.
+
+        Control characters are left to whoever decodes the pieces.
+        """
         self._expect(b'"', "a string")
         while True:
-            stop = _STRING_BREAK.search(self._window, self._at)
-            end = stop.start() if stop else len(self._window)
+            # Each byte of the window is looked at once, however the quotes and the escapes are mixed.
+            self._quote = self._find(b'"', self._quote)
+            self._backslash = self._find(b"\\", self._backslash)
+            end = min(self._quote, self._backslash)
             if end > self._at:
                 yield self._take(end)
-            if stop is None:
+            elif end == len(self._window):
                 self._need_more()
-            elif self._window[self._at] == _QUOTE:
+            elif end == self._quote:
                 self._at += 1
                 return
             else:
-                yield self._escape()
+                yield self._escapes()
 
-    def _escape(self) -> bytes:
-        if self._window[self._at] != _BACKSLASH:
-            raise JsonMalformed("control character in a string")
-        while len(self._window) - self._at < 2:
-            self._need_more()
-        length = 6 if self._window[self._at + 1] == ord("u") else 2
-        while len(self._window) - self._at < length:
-            self._need_more()
-        return self._take(self._at + length)
+    def _find(self, byte: bytes, known: int) -> int:
+        """Where the byte comes next, the end when the window has none. known: an earlier answer for this window."""
+        if known >= self._at:
+            return known
+        found = self._window.find(byte, self._at)
+        return found if found >= 0 else len(self._window)
+
+    def _escapes(self) -> bytes:
+        """The escapes that follow each other from here, at least one."""
+        while len(self._window) - self._at < _LONGEST_ESCAPE and self._more():
+            pass
+        run = _ESCAPES.match(self._window, self._at)
+        if run is None:
+            raise JsonMalformed("a string has a damaged escape")
+        return self._take(run.end())
 
     def copy(self, out: bytearray) -> None:
         """Append the value that starts here as written.
@@ -150,8 +165,11 @@ class JsonStream:
                 self._need_more()
                 continue
             depth += 1 if byte in _OPENING else -1
+            self._brackets += 1
             if depth > _MAX_DEPTH:
                 raise JsonMalformed(f"nested deeper than {_MAX_DEPTH} levels")
+            if self._brackets > _MAX_BRACKETS:
+                raise TooLarge(f"the JSON body has more than {_MAX_BRACKETS // 2} objects and lists")
             self._keep(out, self._at + 1)
             if depth == 0:
                 return
@@ -205,4 +223,5 @@ class JsonStream:
         left = self._window[self._at :]
         chunk = self._file.read(max(_CHUNK_BYTES, len(left)))
         self._window, self._at = left + chunk, 0
+        self._quote = self._backslash = -1
         return bool(chunk)

@@ -173,6 +173,8 @@ def test_what_is_not_the_tarball_is_capped() -> None:
         read({"_attachments": {"x-1.0.0.sigstore": {"data": "d" * (MAX_BUNDLE_BYTES + 1)}}})
     with pytest.raises(TooLarge):
         read(b'{"a":[' + b"0," * 700_000 + b"0]}", max_bytes=1 << 22)
+    with pytest.raises(TooLarge):
+        read(b'{"a":[' + b"[]," * 600_000 + b"0]}", max_bytes=1 << 22)
     assert read({"name": "x", "readme": "r" * 2000}, max_bytes=3000).name == "x"
 
 
