@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from api.app import App
 from domain.event import Metadata
@@ -30,18 +32,18 @@ class CheckpointsController(Controller):
     tags = ["time travel"]
 
     @get(opt={"needs": "user"}, sync_to_thread=True)
-    def list_checkpoints(self, app: App) -> list[NamedBody]:
+    def list_checkpoints(self, app: NamedDependency[App]) -> list[NamedBody]:
         """Every named position, by name."""
         return [NamedBody(name, position) for name, position in app.catalogue.checkpoints()]
 
     @post(opt={"needs": "admin"}, sync_to_thread=True, status_code=201)
-    def name_position(self, app: App, meta: Metadata, data: NameBody) -> NamedBody:
+    def name_position(self, app: NamedDependency[App], meta: NamedDependency[Metadata], data: NameBody) -> NamedBody:
         """Give a position a name, for ever."""
         position = data.position if data.position is not None else app.log.head()
         app.repositories.name_position(data.name, position, meta)
         return NamedBody(data.name, position)
 
     @get("/{when:str}", opt={"needs": "user"}, sync_to_thread=True)
-    def position(self, app: App, when: str) -> NamedBody:
+    def position(self, app: NamedDependency[App], when: FromPath[str]) -> NamedBody:
         """The position that a date, time, name or number means."""
         return NamedBody(when, app.resolver.position(when))

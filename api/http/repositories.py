@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
 
 from api.app import App
 from api.http.pages import Page, paginate
@@ -122,14 +123,14 @@ class RepositoriesController(Controller):
     @get(opt={"needs": "anonymous"}, sync_to_thread=True)
     def list_repositories(
         self,
-        app: App,
-        principal: Principal,
-        page: int = 1,
-        per_page: int = 20,
-        format: str | None = None,  # noqa: A002 - the parameter's public name
-        type_: str | None = Parameter(query="type", default=None),
-        repo_type: str | None = None,
-        q: str | None = None,
+        app: NamedDependency[App],
+        principal: NamedDependency[Principal],
+        page: FromQuery[int] = 1,
+        per_page: FromQuery[int] = 20,
+        format: FromQuery[str | None] = None,  # noqa: A002 - the parameter's public name
+        type_: Annotated[str | None, QueryParameter(name="type")] = None,
+        repo_type: FromQuery[str | None] = None,
+        q: FromQuery[str | None] = None,
     ) -> Page[RepositoryBody]:
         """The repositories that the caller may see."""
         kind = type_ or repo_type
@@ -146,7 +147,11 @@ class RepositoriesController(Controller):
 
     @post(opt={"needs": "user"}, sync_to_thread=True, status_code=200)
     def create_repository(
-        self, app: App, principal: Principal, meta: Metadata, data: CreateRepository
+        self,
+        app: NamedDependency[App],
+        principal: NamedDependency[Principal],
+        meta: NamedDependency[Metadata],
+        data: CreateRepository,
     ) -> RepositoryBody:
         """Create a repository."""
         if not may_administer(principal):
@@ -177,13 +182,19 @@ class RepositoriesController(Controller):
         return _body(app.repositories.create(new, meta), 0)
 
     @get("/{key:str}", opt={"needs": "repository:read"}, sync_to_thread=True)
-    def get_repository(self, app: App, resolved: Resolved) -> RepositoryBody:
+    def get_repository(self, app: NamedDependency[App], resolved: NamedDependency[Resolved]) -> RepositoryBody:
         """One repository."""
         row = resolved.repository
         return _body(row, app.storage.used_bytes([row.id]).get(row.id, 0))
 
     @patch("/{key:str}", opt={"needs": "repository:admin"}, sync_to_thread=True)
-    def update_repository(self, app: App, meta: Metadata, resolved: Resolved, data: UpdateRepository) -> RepositoryBody:
+    def update_repository(
+        self,
+        app: NamedDependency[App],
+        meta: NamedDependency[Metadata],
+        resolved: NamedDependency[Resolved],
+        data: UpdateRepository,
+    ) -> RepositoryBody:
         """Change a repository; what the body does not name stays."""
         row = resolved.repository
         changed = {
@@ -202,14 +213,20 @@ class RepositoriesController(Controller):
         return _body(row, app.storage.used_bytes([row.id]).get(row.id, 0))
 
     @delete("/{key:str}", opt={"needs": "repository:admin"}, sync_to_thread=True, status_code=200)
-    def delete_repository(self, app: App, principal: Principal, meta: Metadata, resolved: Resolved) -> None:
+    def delete_repository(
+        self,
+        app: NamedDependency[App],
+        principal: NamedDependency[Principal],
+        meta: NamedDependency[Metadata],
+        resolved: NamedDependency[Resolved],
+    ) -> None:
         """Delete a repository with all its content; what it was can still be read `@` an earlier position."""
         if not scope_allows(principal.scopes, "delete:repositories"):
             raise Forbidden("this token lacks the scope delete:repositories")
         app.repositories.delete(resolved.repository, meta)
 
     @get("/{key:str}/storage", opt={"needs": "repository:read"}, sync_to_thread=True)
-    def storage(self, app: App, resolved: Resolved) -> StorageBody:
+    def storage(self, app: NamedDependency[App], resolved: NamedDependency[Resolved]) -> StorageBody:
         """How much the repository holds, and how much of it is shared."""
         usage = app.storage.usage(resolved.content)
         return StorageBody(
@@ -227,11 +244,11 @@ class RepositoriesController(Controller):
     @get("/{key:str}/diff", opt={"needs": "repository:read"}, sync_to_thread=True)
     def diff(
         self,
-        app: App,
-        resolved: Resolved,
-        from_: str = Parameter(query="from"),
-        to: str | None = None,
-        limit: int = 1_000,
+        app: NamedDependency[App],
+        resolved: NamedDependency[Resolved],
+        from_: Annotated[str, QueryParameter(name="from")],
+        to: FromQuery[str | None] = None,
+        limit: FromQuery[int] = 1_000,
     ) -> DifferenceBody:
         """What appeared, changed and vanished between two positions, times or named checkpoints."""
         earlier = app.resolver.position(from_)

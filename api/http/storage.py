@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from litestar import Controller, post
+from litestar.di import NamedDependency
 
 from api.app import App
 from application.collecting import Collected
@@ -23,6 +24,8 @@ class StorageController(Controller):
     tags = ["operations"]
 
     @post(opt={"needs": "admin"}, sync_to_thread=True, status_code=200)
-    def collect(self, app: App, meta: Metadata, data: CollectBody | None = None) -> Collected:
+    def collect(
+        self, app: NamedDependency[App], meta: NamedDependency[Metadata], data: CollectBody | None = None
+    ) -> Collected:
         """Remove blobs that no artifact needs, now or in any past that can still be read, uploads in flight apart."""
         return app.collector.collect(dry_run=data is not None and data.dry_run, grace_seconds=0, meta=meta)
