@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
 from api.app import App
 from domain.event import Metadata
@@ -37,7 +37,9 @@ class CheckpointsController(Controller):
         return [NamedBody(name, position) for name, position in app.catalogue.checkpoints()]
 
     @post(opt={"needs": "admin"}, sync_to_thread=True, status_code=201)
-    def name_position(self, app: NamedDependency[App], meta: NamedDependency[Metadata], data: NameBody) -> NamedBody:
+    def name_position(
+        self, app: NamedDependency[App], meta: NamedDependency[Metadata], data: JSONBody[NameBody]
+    ) -> NamedBody:
         """Give a position a name, for ever."""
         position = data.position if data.position is not None else app.log.head()
         app.repositories.name_position(data.name, position, meta)

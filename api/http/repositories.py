@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from api.app import App
 from api.http.pages import Page, paginate
@@ -151,7 +151,7 @@ class RepositoriesController(Controller):
         app: NamedDependency[App],
         principal: NamedDependency[Principal],
         meta: NamedDependency[Metadata],
-        data: CreateRepository,
+        data: JSONBody[CreateRepository],
     ) -> RepositoryBody:
         """Create a repository."""
         if not may_administer(principal):
@@ -193,7 +193,7 @@ class RepositoriesController(Controller):
         app: NamedDependency[App],
         meta: NamedDependency[Metadata],
         resolved: NamedDependency[Resolved],
-        data: UpdateRepository,
+        data: JSONBody[UpdateRepository],
     ) -> RepositoryBody:
         """Change a repository; what the body does not name stays."""
         row = resolved.repository
@@ -269,7 +269,7 @@ class RepositoriesController(Controller):
         )
 
     @staticmethod
-    def _source(app: App, principal: Principal, data: CreateRepository) -> Resolved:
+    def _source(app: App, principal: Principal, data: JSONBody[CreateRepository]) -> Resolved:
         if data.snapshot_of is None:
             raise Invalid("a snapshot names its source in 'snapshot_of' and may name a time in 'snapshot_at'")
         when = data.snapshot_at if data.snapshot_at is not None else app.log.head()
