@@ -198,8 +198,9 @@ class Uploads:
         return result
 
     def cancel(self, session: UploadSession) -> None:
-        """Give the session up and remove its bytes. Raises UploadEnded for a completed one, UploadBusy while it is being
-        completed: it could be published already.
+        """Give the session up and remove its bytes.
+
+        Raises UploadEnded for a completed one, UploadBusy while it is being completed: it could be published already.
         """
         if session.status == "completed":
             raise UploadEnded(session.status)

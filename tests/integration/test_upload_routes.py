@@ -24,11 +24,13 @@ from application.depositing import Depositor, checked_artifact_path
 from application.format import Format
 from application.formats.pypi import FORMAT as PYPI
 from application.formats.pypi.negotiation import JSON_V1
+from application.limits import Limits
 from application.uploads import Uploads
 from application.wire import Answer
 from domain.event import SYSTEM
 from infrastructure.blobs.staging import FolderStaging
 from infrastructure.postgres.upload_sessions import PostgresUploadSessions
+from infrastructure.rate_limits import MemoryLimiter
 from tests.integration.harness import Registry, Reply, basic, registry
 from tests.samples.pypi.make import wheel
 
@@ -63,9 +65,10 @@ def running(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
             "access": started.access,
             "catalogue": started.catalogue,
             "uploads": uploads,
+            "limits": Limits(MemoryLimiter(), enabled=False),
         }
-        unused: dict[str, Any] = dict.fromkeys(App.__struct_fields__)
-        started.app._management = management(App(**(unused | given)), [UploadsController], "1")
+        wired: dict[str, Any] = {name: given.get(name) for name in App.__struct_fields__}
+        started.app._management = management(App(**wired), [UploadsController], "1")
         yield started
         assert started.spooled_files() == []
 
