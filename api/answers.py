@@ -118,12 +118,17 @@ async def send_answer(answer: Answer, method: str, extra: Headers, send: Send) -
 async def send_stream(stream: Stream, method: str, extra: Headers, send: Send, pool: Executor) -> int:
     """Send a long answer; its chunks are made in a thread, one at a time."""
     headers = [(b"content-type", stream.media_type.encode()), *encoded(stream.headers), *extra]
-    await _start(send, stream.status, headers)
-    if method != "HEAD":
-        loop = asyncio.get_running_loop()
-        while chunk := await loop.run_in_executor(pool, next, stream.chunks, b""):
-            await _send_chunk(send, chunk)
-    await _end(send)
+    loop = asyncio.get_running_loop()
+    try:
+        await _start(send, stream.status, headers)
+        if method != "HEAD":
+            while chunk := await loop.run_in_executor(pool, next, stream.chunks, b""):
+                await _send_chunk(send, chunk)
+        await _end(send)
+    finally:  # also for a client that went away, and for chunks that nobody asked for
+        close = getattr(stream.chunks, "close", None)
+        if close is not None:
+            await asyncio.shield(loop.run_in_executor(pool, close))
     return stream.status
 
 

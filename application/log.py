@@ -30,8 +30,10 @@ from domain.topics import EVENTS, UPCASTS
 S = TypeVar("S")
 E = TypeVar("E", bound=Event)
 
-MAX_ATTEMPTS = 4
-"""How often a command is decided anew when another one was faster, before it answers Conflict."""
+MAX_ATTEMPTS = 40
+"""How often a command is decided anew when another one was faster, before it answers Conflict. More than the requests
+that run at once: each attempt is lost to one that succeeds.
+"""
 
 
 class LostRace(Conflict):

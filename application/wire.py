@@ -118,7 +118,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
-    """A long answer, produced piece by piece in a thread."""
+    """A long answer, produced piece by piece in a thread. Chunks that have a `close` are closed at the end."""
 
     chunks: Iterator[bytes]
     media_type: str

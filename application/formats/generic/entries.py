@@ -35,12 +35,21 @@ def entry_of(blobs: BlobStore, row: ArtifactRow, entry: str) -> Stream:
         file.close()
         raise EntryNotFound(row.path, entry)
     headers = (("content-security-policy", "sandbox"), ("content-length", str(member.size_bytes)))
-    return Stream(chunks=_chunks(file, member), media_type=media_type_of(entry), headers=headers)
+    return Stream(chunks=_Chunks(file, member), media_type=media_type_of(entry), headers=headers)
 
 
-def _chunks(file: BinaryIO, member: Member) -> Iterator[bytes]:
-    with file:
-        yield from member.chunks
+class _Chunks:
+    """The content of a member, and the archive that must be open until it was read or is not wanted any more."""
+
+    def __init__(self, file: BinaryIO, member: Member) -> None:
+        self._chunks = member.chunks
+        self.close = file.close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._chunks)
 
 
 def _seekable(blobs: BlobStore, sha256: str) -> BinaryIO:

@@ -65,7 +65,7 @@ def admit(call: Call) -> None:
         return
     if "content-range" in call.request.headers:
         raise PartialPut
-    if not address.folder:
+    if not address.folder and not wants_explosion(call):
         require_room(call.services, target_of(call), [address.path])
         precondition = precondition_of(call.request)
         if precondition is not None:
@@ -73,13 +73,20 @@ def admit(call: Call) -> None:
 
 
 def put_file(call: Call) -> Answer:
-    """PUT {path}[;k=v]: a file, its properties, or the bytes of another file by their checksum."""
+    """PUT {path}[;k=v]: a file, its properties, the bytes of another file by their checksum, or an archive.
+
+    An archive is taken apart beside the place where it would have been: clients put its name behind the directory's.
+    """
     if has(call.request, "properties"):
         return properties.put(call)
     headers = call.request.headers
     if "content-range" in headers:
         raise PartialPut
     address = address_of(call)
+    if address.folder:
+        return put_directory(call)
+    if wants_explosion(call):
+        return report(call, explode_into(call, address.path.rpartition("/")[0]))
     file = new_file(
         file_path(call),
         content_of(call),
