@@ -371,7 +371,11 @@ class Wire:
             raise _NotADocument
 
         try:
-            return Prepared.document(self._documents.get(call.content, wanted.scope, wanted.name, revision, render))
+            if wanted.shared:
+                kept = self._documents.get(call.content, wanted.scope, wanted.name, revision, render)
+            else:
+                kept = keep(render())
+            return Prepared.document(kept)
         except _NotADocument:
             answer = other[0]
         if isinstance(answer, File) and answer.size_bytes <= MAX_HELD_FILE_BYTES:

@@ -130,10 +130,14 @@ AnyAnswer: TypeAlias = Answer | Document | File | Stream
 
 
 class DocumentKey(msgspec.Struct, frozen=True):
-    """What a document depends on: a scope of the catalogue, and its own name (with every variant: type, base URL)."""
+    """What a document depends on: a scope of the catalogue, and its own name (with every variant: type, base URL).
+
+    shared: worth keeping for other processes. A stored file is not: it is looked up sooner than asked for there.
+    """
 
     scope: str
     name: str
+    shared: bool = True
 
 
 class Call(msgspec.Struct, frozen=True):

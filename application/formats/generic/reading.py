@@ -38,7 +38,7 @@ def file_key(request: Request) -> DocumentKey | None:
     """The key of a plain file; whatever else is asked of it is not kept."""
     if request.query:
         return None
-    return DocumentKey(TREE_SCOPE, f"file {request.raw_path}")
+    return DocumentKey(TREE_SCOPE, f"file {request.raw_path}", shared=False)
 
 
 def listing_key(request: Request) -> DocumentKey | None:
