@@ -10,23 +10,39 @@ from typing import Any
 import rich_click as click
 
 READY_SECONDS = 60.0
+PROBE_SECONDS = 0.5
 
 
-def greet(settings: Any, started: Any) -> None:
-    """Wait until the server answers, then say where it is and what to try."""
-    host = settings.bind_address.host
-    url = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{settings.bind_address.port}"  # noqa: S104
-    if not _wait_until_ready(url):
-        click.echo(f"The server does not answer on {url} yet; its log is above.", err=True)
-        return
-    lines = ["", f"  Artifact Keeper is running on {url}", f"  API pages: {url}/api/v1/docs"]
-    if started.embedded:
-        lines.append(f"  Data: {settings.data_dir} (with a {' and a '.join(started.embedded)} of its own)")
-    password_file = settings.data_dir / "admin.password"
-    if password_file.exists():
-        lines += _first_steps(url, password_file.read_text().splitlines()[0], str(password_file))
-    lines += ["", "  Ctrl-C stops everything; the next start finds all data.", ""]
-    click.echo("\n".join(lines))
+class Greeting:
+    """Called again and again until it has said where the server is, or that it does not answer."""
+
+    def __init__(self, settings: Any, started: Any) -> None:
+        host = settings.bind_address.host
+        self._url = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{settings.bind_address.port}"  # noqa: S104
+        self._settings = settings
+        self._started = started
+        self._deadline = time.monotonic() + READY_SECONDS
+
+    def __call__(self) -> bool:
+        """Whether there is nothing more to say."""
+        if _answers(self._url):
+            click.echo("\n".join(self._lines()))
+            return True
+        if time.monotonic() < self._deadline:
+            return False
+        click.echo(f"The server does not answer on {self._url}; its log is above.", err=True)
+        return True
+
+    def _lines(self) -> list[str]:
+        data_dir = self._settings.data_dir
+        lines = ["", f"  Artifact Keeper is running on {self._url}", f"  API pages: {self._url}/api/v1/docs"]
+        if self._started.embedded:
+            lines.append(f"  Data: {data_dir} (with a {' and a '.join(self._started.embedded)} of its own)")
+        password_file = data_dir / "admin.password"
+        if password_file.exists():
+            password = password_file.read_text().splitlines()[0]
+            lines += _first_steps(self._url, password, str(password_file))
+        return [*lines, "", "  Ctrl-C stops everything; the next start finds all data.", ""]
 
 
 def _first_steps(url: str, password: str, path: str) -> list[str]:
@@ -45,12 +61,12 @@ def _first_steps(url: str, password: str, path: str) -> list[str]:
     ]
 
 
-def _wait_until_ready(url: str) -> bool:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{url}/livez", timeout=2) as answer:  # noqa: S310 - our own address
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError, ValueError):
-            time.sleep(0.1)
-    return False
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/livez", timeout=PROBE_SECONDS) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+    except OSError:
+        return False

@@ -20,12 +20,12 @@ def serve() -> None:
     the schema up to date, and keeps the HTTP workers, the projector and the job worker running. A process that dies
     is started again. The next start finds all data.
     """
-    from api.cli.greeting import greet  # noqa: PLC0415 - the other commands need no greeting
+    from api.cli.greeting import Greeting  # noqa: PLC0415 - the other commands need no greeting
     from api.composition.serve import serve as run  # noqa: PLC0415 - nor embedded servers
 
     settings = read_settings()
     configure_logs(settings)
-    sys.exit(run(settings, lambda text: click.echo(text, err=True), lambda started: greet(settings, started)))
+    sys.exit(run(settings, lambda text: click.echo(text, err=True), lambda started: Greeting(settings, started)))
 
 
 @click.command()

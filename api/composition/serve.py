@@ -24,10 +24,11 @@ class Started(msgspec.Struct, frozen=True):
     embedded: tuple[str, ...]
 
 
-def serve(settings: Settings, say: Callable[[str], None], greet: Callable[[Started], None]) -> int:
+def serve(settings: Settings, say: Callable[[str], None], greeting: Callable[[Started], Callable[[], bool]]) -> int:
     """Run until a signal; the exit status. Data is found again by the next start.
 
-    say: told each unexpected end of a process. greet: called once everything was started.
+    say: told each unexpected end of a process. greeting: makes what is called, once everything was started, until it
+    says that it is done.
     """
     with Supervisor(say) as supervisor:
         started = _start_servers(settings, supervisor)
@@ -37,8 +38,7 @@ def serve(settings: Settings, say: Callable[[str], None], greet: Callable[[Start
                 return 0
             arguments = [sys.executable, "-m", "api", name]
             supervisor.watch(Command(name, arguments, started.environ))
-        greet(started)
-        return supervisor.run()
+        return supervisor.run(greeting(started))
 
 
 def _start_servers(settings: Settings, supervisor: Supervisor) -> Started:
