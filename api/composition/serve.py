@@ -14,7 +14,8 @@ from infrastructure.postgres.migrate import migrate
 from infrastructure.settings import Settings
 from infrastructure.supervisor import Command, Supervisor
 
-CHILDREN = ("project", "work", "api")
+CHILDREN = ("project", "project", "work", "api")
+"""The second projector stands by: it leads within moments when the first one dies."""
 
 
 class Started(msgspec.Struct, frozen=True):
