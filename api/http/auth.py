@@ -7,25 +7,23 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, Response, delete, get, post
+from litestar import Controller, Response, delete, get, post
 from litestar.datastructures import Cookie
+from litestar.params import FromPath, JSONBody
 
 from api.app import App
 from api.http.accounts import CreatedTokenBody, CreateToken, caller_id, checked_id, created_body, new_token
+from api.http.given import AnyRequest, GivenApp, GivenMeta, GivenPrincipal
 from application.credentials import ACCESS_COOKIE
 from application.sessions import SignedIn
 from application.tickets import TICKET_SECONDS, TicketHolder, checked_path
 from domain.account import AccountNotFound
 from domain.errors import Forbidden, Unauthenticated
-from domain.event import Metadata
-from domain.permissions import Principal
 from domain.session import SessionOver
 from domain.token import TokenNotFound, scope_allows
 
 REFRESH_COOKIE = "ak_refresh_token"
 REFRESH_PATH = "/api/v1/auth/refresh"
-
-AnyRequest = Request[Any, Any, Any]
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -83,7 +81,9 @@ class AuthController(Controller):
     tags = ["sessions"]
 
     @post("/login", opt={"needs": "anonymous", "credential": "ignored"}, sync_to_thread=True, status_code=200)
-    def login(self, app: App, request: AnyRequest, meta: Metadata, data: Login) -> Response[SignedInBody]:
+    def login(
+        self, app: GivenApp, request: AnyRequest, meta: GivenMeta, data: JSONBody[Login]
+    ) -> Response[SignedInBody]:
         """Sign in with a password: tokens in the body, and in cookies for browsers."""
         signed_in = app.sessions.start(data.username, data.password, meta, _client(request))
         return _signed_in(app, request, signed_in)
@@ -95,7 +95,7 @@ class AuthController(Controller):
         status_code=200,
     )
     def refresh(
-        self, app: App, request: AnyRequest, meta: Metadata, data: RefreshToken | None = None
+        self, app: GivenApp, request: AnyRequest, meta: GivenMeta, data: JSONBody[RefreshToken | None] = None
     ) -> Response[SignedInBody]:
         """A new pair of tokens for a refresh token, which is used up."""
         token = _refresh_token(request, data)
@@ -110,7 +110,12 @@ class AuthController(Controller):
         status_code=200,
     )
     def logout(
-        self, app: App, request: AnyRequest, principal: Principal, meta: Metadata, data: RefreshToken | None = None
+        self,
+        app: GivenApp,
+        request: AnyRequest,
+        principal: GivenPrincipal,
+        meta: GivenMeta,
+        data: JSONBody[RefreshToken | None] = None,
     ) -> Response[None]:
         """End the session of the refresh token, and the one that the caller uses. Nothing to end is fine too."""
         families = {principal.session} - {None}
@@ -122,7 +127,7 @@ class AuthController(Controller):
         return Response(None, cookies=_cookies(app, request, "", 0, "", 0))
 
     @get("/me", opt={"needs": "user"}, sync_to_thread=True)
-    def me(self, app: App, principal: Principal) -> Me:
+    def me(self, app: GivenApp, principal: GivenPrincipal) -> Me:
         """Who the caller is."""
         row = app.directory.user(caller_id(principal))
         if row is None:
@@ -137,7 +142,7 @@ class AuthController(Controller):
         )
 
     @post("/ticket", opt={"needs": "user"}, sync_to_thread=True, status_code=200)
-    def ticket(self, app: App, principal: Principal, data: TicketRequest) -> TicketBody:
+    def ticket(self, app: GivenApp, principal: GivenPrincipal, data: JSONBody[TicketRequest]) -> TicketBody:
         """A ticket for one download by something that cannot send headers. It reads, and no more."""
         path = checked_path(data.resource_path)
         if not scope_allows(principal.scopes, "read:artifacts"):
@@ -147,12 +152,14 @@ class AuthController(Controller):
         return TicketBody(app.tickets.issue(holder, path), TICKET_SECONDS)
 
     @post("/tokens", opt={"needs": "user"}, sync_to_thread=True, status_code=200)
-    def create_token(self, app: App, principal: Principal, meta: Metadata, data: CreateToken) -> CreatedTokenBody:
+    def create_token(
+        self, app: GivenApp, principal: GivenPrincipal, meta: GivenMeta, data: JSONBody[CreateToken]
+    ) -> CreatedTokenBody:
         """A token of one's own."""
         return created_body(app.tokens.create(caller_id(principal), new_token(data), principal, meta))
 
     @delete("/tokens/{token_id:str}", opt={"needs": "user"}, sync_to_thread=True, status_code=200)
-    def revoke_token(self, app: App, principal: Principal, meta: Metadata, token_id: str) -> None:
+    def revoke_token(self, app: GivenApp, principal: GivenPrincipal, meta: GivenMeta, token_id: FromPath[str]) -> None:
         """Revoke a token of one's own, everywhere at once."""
         token = app.directory.token(checked_id(token_id))
         if token is None or token.user != principal.id or token.revoked:

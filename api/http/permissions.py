@@ -7,13 +7,13 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, delete, get, post, put
+from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.app import App
 from api.http.accounts import checked_id
+from api.http.given import GivenApp, GivenMeta
 from api.http.pages import Page, clamp, page_of
 from application.directory import GrantFilter, GrantRow
 from application.grants import NewGrant
-from domain.event import Metadata
 from domain.permissions import GrantNotFound
 
 
@@ -51,13 +51,13 @@ class PermissionsController(Controller):
     @get(opt={"needs": "admin"}, sync_to_thread=True)
     def list_permissions(
         self,
-        app: App,
-        principal_type: str | None = None,
-        principal_id: UUID | None = None,
-        target_type: str | None = None,
-        target_id: UUID | None = None,
-        page: int = 1,
-        per_page: int = 20,
+        app: GivenApp,
+        principal_type: FromQuery[str | None] = None,
+        principal_id: FromQuery[UUID | None] = None,
+        target_type: FromQuery[str | None] = None,
+        target_id: FromQuery[UUID | None] = None,
+        page: FromQuery[int] = 1,
+        per_page: FromQuery[int] = 20,
     ) -> Page[PermissionBody]:
         """Permissions, oldest first."""
         page, per_page = clamp(page, per_page)
@@ -68,12 +68,12 @@ class PermissionsController(Controller):
         return page_of([_body(row) for row in rows], page, per_page, total)
 
     @post(opt={"needs": "admin"}, sync_to_thread=True, status_code=200)
-    def create_permission(self, app: App, meta: Metadata, data: SetPermission) -> PermissionBody:
+    def create_permission(self, app: GivenApp, meta: GivenMeta, data: JSONBody[SetPermission]) -> PermissionBody:
         """Grant actions on a target to a principal that has none on it yet."""
         return _body(app.grants.give(_new(data), meta))
 
     @get("/{permission_id:str}", opt={"needs": "admin"}, sync_to_thread=True)
-    def get_permission(self, app: App, permission_id: str) -> PermissionBody:
+    def get_permission(self, app: GivenApp, permission_id: FromPath[str]) -> PermissionBody:
         """One permission."""
         row = app.directory.grant(checked_id(permission_id))
         if row is None:
@@ -81,12 +81,14 @@ class PermissionsController(Controller):
         return _body(row)
 
     @put("/{permission_id:str}", opt={"needs": "admin"}, sync_to_thread=True)
-    def change_permission(self, app: App, meta: Metadata, permission_id: str, data: SetPermission) -> PermissionBody:
+    def change_permission(
+        self, app: GivenApp, meta: GivenMeta, permission_id: FromPath[str], data: JSONBody[SetPermission]
+    ) -> PermissionBody:
         """Make the permission this one."""
         return _body(app.grants.change(checked_id(permission_id), _new(data), meta))
 
     @delete("/{permission_id:str}", opt={"needs": "admin"}, sync_to_thread=True, status_code=200)
-    def revoke_permission(self, app: App, meta: Metadata, permission_id: str) -> None:
+    def revoke_permission(self, app: GivenApp, meta: GivenMeta, permission_id: FromPath[str]) -> None:
         """Take the permission back, everywhere at once."""
         app.grants.revoke(checked_id(permission_id), meta)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import msgspec
 from litestar import Controller, get
 
-from api.app import App
+from api.http.given import GivenApp, GivenPrincipal
 from application.directory import GrantFilter
-from domain.permissions import Principal
 
 
 class SetupStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,14 +52,14 @@ class SetupController(Controller):
     tags = ["setup"]
 
     @get("/setup/status", opt={"needs": "anonymous", "credential": "ignored"}, sync_to_thread=True)
-    def status(self, app: App) -> SetupStatus:
+    def status(self, app: GivenApp) -> SetupStatus:
         """Whether the instance waits for its administrator."""
         required = app.setup_lock.locked
         hint = app.settings.setup_password_hint
         return SetupStatus(setup_required=required, setup_password_hint=hint if required and hint else msgspec.UNSET)
 
     @get("/system/config", opt={"needs": "anonymous"}, sync_to_thread=True)
-    def config(self, app: App, principal: Principal) -> SystemConfig:
+    def config(self, app: GivenApp, principal: GivenPrincipal) -> SystemConfig:
         """How this instance is configured."""
         settings = app.settings
         config = SystemConfig(

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, delete, get, post
+from litestar.params import FromPath, JSONBody
 
 from api.app import App
 from api.http.accounts import (
@@ -17,12 +18,12 @@ from api.http.accounts import (
     created_body,
     token_list,
 )
+from api.http.given import GivenApp, GivenMeta, GivenPrincipal, GivenResolved
 from application.access import CredentialNeeded
 from application.directory import TokenRow
 from application.resolving import Resolved
 from application.tokens import NewToken
 from domain.errors import Forbidden
-from domain.event import Metadata
 from domain.permissions import Principal, may
 from domain.token import TokenNotFound, scope_allows
 
@@ -31,7 +32,7 @@ class CreateProfileToken(msgspec.Struct, frozen=True, kw_only=True):
     """Body of a token's creation in one's profile."""
 
     name: str
-    scopes: list[str] = ["read:artifacts"]
+    scopes: list[str] = msgspec.field(default_factory=lambda: ["read:artifacts"])
     expires_in_days: int | None = None
 
 
@@ -82,20 +83,20 @@ class ProfileTokensController(Controller):
     tags = ["tokens"]
 
     @get(opt={"needs": "user"}, sync_to_thread=True)
-    def list_tokens(self, app: App, principal: Principal) -> TokenList:
+    def list_tokens(self, app: GivenApp, principal: GivenPrincipal) -> TokenList:
         """One's tokens that were not revoked."""
         return token_list(app.directory.tokens_of(caller_id(principal)))
 
     @post(opt={"needs": "user"}, sync_to_thread=True, status_code=200)
     def create_token(
-        self, app: App, principal: Principal, meta: Metadata, data: CreateProfileToken
+        self, app: GivenApp, principal: GivenPrincipal, meta: GivenMeta, data: JSONBody[CreateProfileToken]
     ) -> CreatedTokenBody:
         """A token of one's own."""
         new = NewToken(name=data.name, scopes=data.scopes, expires_in_days=data.expires_in_days)
         return created_body(app.tokens.create(caller_id(principal), new, principal, meta))
 
     @delete("/{token_id:str}", opt={"needs": "user"}, sync_to_thread=True, status_code=200)
-    def revoke_token(self, app: App, principal: Principal, meta: Metadata, token_id: str) -> None:
+    def revoke_token(self, app: GivenApp, principal: GivenPrincipal, meta: GivenMeta, token_id: FromPath[str]) -> None:
         """Revoke a token of one's own, everywhere at once."""
         token = app.directory.token(checked_id(token_id))
         if token is None or token.user != principal.id or token.revoked:
@@ -110,14 +111,19 @@ class RepositoryTokensController(Controller):
     tags = ["tokens"]
 
     @get(opt={"needs": "repository:read"}, sync_to_thread=True)
-    def list_tokens(self, app: App, principal: Principal, resolved: Resolved) -> RepositoryTokenList:
+    def list_tokens(self, app: GivenApp, principal: GivenPrincipal, resolved: GivenResolved) -> RepositoryTokenList:
         """Tokens that open just this repository."""
         _require_writer(principal, resolved)
         return RepositoryTokenList([_body(row) for row in _shown(app, principal, resolved)])
 
     @post(opt={"needs": "repository:read"}, sync_to_thread=True, status_code=200)
     def create_token(
-        self, app: App, principal: Principal, meta: Metadata, resolved: Resolved, data: CreateRepositoryToken
+        self,
+        app: GivenApp,
+        principal: GivenPrincipal,
+        meta: GivenMeta,
+        resolved: GivenResolved,
+        data: JSONBody[CreateRepositoryToken],
     ) -> CreatedRepositoryToken:
         """A token that opens just this repository, and there at most what the caller may do."""
         _require_writer(principal, resolved)
@@ -129,13 +135,22 @@ class RepositoryTokensController(Controller):
         return CreatedRepositoryToken(created.id, created.secret, created.name, row.key)
 
     @get("/{token_id:str}", opt={"needs": "repository:read"}, sync_to_thread=True)
-    def get_token(self, app: App, principal: Principal, resolved: Resolved, token_id: str) -> RepositoryTokenBody:
+    def get_token(
+        self, app: GivenApp, principal: GivenPrincipal, resolved: GivenResolved, token_id: FromPath[str]
+    ) -> RepositoryTokenBody:
         """One token."""
         _require_writer(principal, resolved)
         return _body(_one(app, principal, resolved, token_id))
 
     @delete("/{token_id:str}", opt={"needs": "repository:read"}, sync_to_thread=True, status_code=204)
-    def revoke_token(self, app: App, principal: Principal, meta: Metadata, resolved: Resolved, token_id: str) -> None:
+    def revoke_token(
+        self,
+        app: GivenApp,
+        principal: GivenPrincipal,
+        meta: GivenMeta,
+        resolved: GivenResolved,
+        token_id: FromPath[str],
+    ) -> None:
         """Revoke a token, everywhere at once."""
         _require_writer(principal, resolved)
         app.tokens.revoke(_one(app, principal, resolved, token_id).id, meta)

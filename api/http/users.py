@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.app import App
 from api.http.accounts import (
@@ -21,12 +22,12 @@ from api.http.accounts import (
     token_list,
     user_body,
 )
+from api.http.given import GivenApp, GivenMeta, GivenPrincipal
 from api.http.pages import Page, clamp, page_of
 from application.accounts import CurrentPasswordWrong, NewUser, UserChange
 from application.directory import UserFilter, UserRow
 from domain.account import AccountNotFound
 from domain.errors import Invalid
-from domain.event import Metadata
 from domain.permissions import Principal
 from domain.token import TokenNotFound
 
@@ -85,12 +86,12 @@ class UsersController(Controller):
     @get(opt={"needs": "admin"}, sync_to_thread=True)
     def list_users(
         self,
-        app: App,
-        search: str = "",
-        is_active: bool | None = None,
-        is_admin: bool | None = None,
-        page: int = 1,
-        per_page: int = 20,
+        app: GivenApp,
+        search: FromQuery[str] = "",
+        is_active: FromQuery[bool | None] = None,
+        is_admin: FromQuery[bool | None] = None,
+        page: FromQuery[int] = 1,
+        per_page: FromQuery[int] = 20,
     ) -> Page[UserBody]:
         """People by user name; service accounts are not among them."""
         page, per_page = clamp(page, per_page)
@@ -99,7 +100,7 @@ class UsersController(Controller):
         return page_of([user_body(row) for row in rows], page, per_page, total)
 
     @post(opt={"needs": "admin"}, sync_to_thread=True, status_code=200)
-    def create_user(self, app: App, meta: Metadata, data: CreateUser) -> CreatedUser:
+    def create_user(self, app: GivenApp, meta: GivenMeta, data: JSONBody[CreateUser]) -> CreatedUser:
         """Create a user."""
         new = NewUser(
             username=data.username,
@@ -112,12 +113,14 @@ class UsersController(Controller):
         return CreatedUser(user_body(row), generated)
 
     @get("/{user_id:str}", opt={"needs": "user"}, sync_to_thread=True)
-    def get_user(self, app: App, principal: Principal, user_id: str) -> UserBody:
+    def get_user(self, app: GivenApp, principal: GivenPrincipal, user_id: FromPath[str]) -> UserBody:
         """One account; `me` is the caller's."""
         return user_body(_own_or_any(app, principal, user_id))
 
     @patch("/{user_id:str}", opt={"needs": "admin"}, sync_to_thread=True)
-    def update_user(self, app: App, meta: Metadata, user_id: str, data: UpdateUser) -> UserBody:
+    def update_user(
+        self, app: GivenApp, meta: GivenMeta, user_id: FromPath[str], data: JSONBody[UpdateUser]
+    ) -> UserBody:
         """Change an account; what the body does not name stays."""
         change = UserChange(
             email=data.email, display_name=data.display_name, admin=data.is_admin, active=data.is_active
@@ -127,12 +130,12 @@ class UsersController(Controller):
     @delete("/{user_id:str}", opt={"needs": "admin"}, sync_to_thread=True, status_code=200)
     def delete_user(
         self,
-        app: App,
-        principal: Principal,
-        meta: Metadata,
-        user_id: str,
-        erase: bool = False,
-        reason: str = "",
+        app: GivenApp,
+        principal: GivenPrincipal,
+        meta: GivenMeta,
+        user_id: FromPath[str],
+        erase: FromQuery[bool] = False,
+        reason: FromQuery[str] = "",
     ) -> None:
         """Delete an account. erase: destroy its key too, after which nothing personal of it can be read anywhere."""
         user = checked_id(user_id)
@@ -146,20 +149,27 @@ class UsersController(Controller):
     # tokens
 
     @get("/{user_id:str}/tokens", opt={"needs": "user"}, sync_to_thread=True)
-    def list_tokens(self, app: App, principal: Principal, user_id: str) -> TokenList:
+    def list_tokens(self, app: GivenApp, principal: GivenPrincipal, user_id: FromPath[str]) -> TokenList:
         """The tokens of an account that were not revoked."""
         return token_list(app.directory.tokens_of(_own_or_any(app, principal, user_id).id))
 
     @post("/{user_id:str}/tokens", opt={"needs": "user"}, sync_to_thread=True, status_code=200)
     def create_token(
-        self, app: App, principal: Principal, meta: Metadata, user_id: str, data: CreateToken
+        self,
+        app: GivenApp,
+        principal: GivenPrincipal,
+        meta: GivenMeta,
+        user_id: FromPath[str],
+        data: JSONBody[CreateToken],
     ) -> CreatedTokenBody:
         """A token that acts as the account."""
         user = _own_or_any(app, principal, user_id).id
         return created_body(app.tokens.create(user, new_token(data), principal, meta))
 
     @delete("/{user_id:str}/tokens/{token_id:str}", opt={"needs": "user"}, sync_to_thread=True, status_code=200)
-    def revoke_token(self, app: App, principal: Principal, meta: Metadata, user_id: str, token_id: str) -> None:
+    def revoke_token(
+        self, app: GivenApp, principal: GivenPrincipal, meta: GivenMeta, user_id: FromPath[str], token_id: FromPath[str]
+    ) -> None:
         """Revoke a token, everywhere at once."""
         user = _own_or_any(app, principal, user_id).id
         token = app.directory.token(checked_id(token_id))
@@ -171,7 +181,12 @@ class UsersController(Controller):
 
     @post("/{user_id:str}/password", opt={"needs": "user", "limit": "password"}, sync_to_thread=True, status_code=200)
     def change_password(
-        self, app: App, principal: Principal, meta: Metadata, user_id: str, data: ChangePassword
+        self,
+        app: GivenApp,
+        principal: GivenPrincipal,
+        meta: GivenMeta,
+        user_id: FromPath[str],
+        data: JSONBody[ChangePassword],
     ) -> None:
         """Give a new password; ends all sessions of the user."""
         user = _own_or_any(app, principal, user_id).id
@@ -187,7 +202,9 @@ class UsersController(Controller):
         sync_to_thread=True,
         status_code=200,
     )
-    def reset_password(self, app: App, principal: Principal, meta: Metadata, user_id: str) -> TemporaryPassword:
+    def reset_password(
+        self, app: GivenApp, principal: GivenPrincipal, meta: GivenMeta, user_id: FromPath[str]
+    ) -> TemporaryPassword:
         """A random password, shown this once, that opens nothing but the door to a new one."""
         user = checked_id(user_id)
         if user == principal.id:
@@ -200,7 +217,7 @@ class UsersController(Controller):
         sync_to_thread=True,
         status_code=200,
     )
-    def require_password_change(self, app: App, meta: Metadata, user_id: str) -> Message:
+    def require_password_change(self, app: GivenApp, meta: GivenMeta, user_id: FromPath[str]) -> Message:
         """Let the user do nothing before a new password is chosen."""
         app.accounts.require_password_change(checked_id(user_id), meta)
         return Message("the user must choose a new password with the next request")
