@@ -16,6 +16,7 @@ import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ START_SECONDS = 90.0
 class Reply:
     """An HTTP answer. headers: names in lower case."""
 
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def __init__(self, status: int, headers: Message, body: bytes) -> None:
         self.status = status
         self.headers = {name.lower(): value for name, value in headers.items()}
         self.body = body
@@ -42,7 +43,7 @@ class Live:
         self.folder = folder
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._environ = {
+        self.environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AK_")},
             "AK_DATA_DIR": str(folder),
             "BIND_ADDRESS": f"127.0.0.1:{self.port}",
@@ -57,7 +58,7 @@ class Live:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "api", "serve"],
-                env=self._environ,
+                env=self.environ,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -90,7 +91,7 @@ class Live:
         """Another artifact-keeper command beside the running server."""
         return subprocess.run(
             [sys.executable, "-m", "api", *arguments],
-            env={**self._environ, **environ},
+            env={**self.environ, **environ},
             capture_output=True,
             text=True,
             timeout=120,
