@@ -17,6 +17,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from api.app import App
 from api.errors import error_headers, status_of
 from api.guards import check_declared, enforce
+from api.http.given import Answer
 from api.throttling import Throttle, tell_allowance
 from application.limits import Limits
 from application.resolving import Resolved
@@ -39,6 +40,7 @@ def management(
         route_handlers=list(controllers),
         guards=[enforce, *([Throttle(limits)] if limits is not None else [])],
         before_send=[tell_allowance],
+        response_class=Answer,
         dependencies={
             "app": Provide(lambda: app, sync_to_thread=False, use_cache=True),
             "principal": Provide(_principal, sync_to_thread=False),

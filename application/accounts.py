@@ -24,6 +24,7 @@ from domain.account import (
     UserErased,
     checked_display_name,
     checked_email,
+    checked_reason,
     checked_username,
 )
 from domain.claim import NameTaken
@@ -151,6 +152,7 @@ class Accounts:
 
     def erase(self, user: UUID, reason: str, meta: Metadata) -> None:
         """Make unreadable for ever what the log knows of this person, deleting the account first where it lives."""
+        checked_reason(reason)
 
         def decide() -> list[Change]:
             state, version = self._people.load(user)

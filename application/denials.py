@@ -91,7 +91,7 @@ class Denials:
         self, principal: Principal, action: str, resource: str, repository: UUID | None, client: str, agent: str = ""
     ) -> None:
         """Somebody tried what they may not."""
-        event = AccessDenied(repository=repository, action=action, resource=resource[:MAX_TEXT])
+        event = AccessDenied(repository=repository, action=action, resource=_plain(resource))
         self._note(_Refused(event, principal.id, principal.kind, principal.via, client, agent))
 
     def login_refused(self, reason: str, user: UUID | None, client: str, agent: str = "") -> None:
@@ -144,6 +144,11 @@ class Denials:
     def _run(self) -> None:
         while not self._stopping.wait(FLUSH_SECONDS):
             self.flush()
+
+
+def _plain(text: str) -> str:
+    """Text from a request as it may be stored: short, and nothing but characters."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text[:MAX_TEXT])
 
 
 def _collapsed(refused: _Refused) -> _Refused:

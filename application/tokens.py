@@ -19,11 +19,11 @@ from domain.permissions import Principal, may
 from domain.token import (
     ADMIN_SCOPES,
     MAX_DAYS,
-    MAX_DESCRIPTION,
     ScopeRefused,
     Token,
     TokenCreated,
     check_delegation,
+    checked_description,
     checked_name,
     checked_scopes,
     format_secret,
@@ -107,8 +107,6 @@ class Tokens:
         confined: tuple[UUID, ...] | None,
         meta: Metadata,
     ) -> CreatedToken:
-        if new.description is not None and len(new.description) > MAX_DESCRIPTION:
-            raise Invalid(f"a description has at most {MAX_DESCRIPTION} characters")
         secret = format_secret(secrets.token_bytes(_SECRET_BYTES))
         created = TokenCreated(
             token=uuid4(),
@@ -119,7 +117,7 @@ class Tokens:
             scopes=scopes,
             expires_at=None if days is None else self._now() + timedelta(days=days),
             repositories=confined,
-            description=new.description,
+            description=checked_description(new.description),
         )
         receipt = self._log.execute(lambda: [Change(created.token, 0, [created])], meta)
         self._progress.reached(("access",), receipt.position)

@@ -27,6 +27,7 @@ AccountKind = Literal["user", "service"]
 MAX_REMEMBERED_PASSWORDS = 24
 MAX_EMAIL = 254
 MAX_DISPLAY_NAME = 255
+MAX_REASON = 1024
 
 _USERNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,127}\Z")
 _EMAIL = re.compile(r"[^\s@<>\"(),:;\\\[\]]{1,64}@[^\s@<>\"(),:;\\\[\]]{1,253}\Z")
@@ -226,6 +227,13 @@ def checked_display_name(text: str | None) -> str | None:
     if text and (len(text) > MAX_DISPLAY_NAME or not text.isprintable()):
         raise Invalid(f"a display name has at most {MAX_DISPLAY_NAME} characters and no control characters")
     return text or None
+
+
+def checked_reason(text: str) -> str:
+    """Why something was done, for whoever reads the audit."""
+    if len(text) > MAX_REASON or not text.isprintable():
+        raise Invalid(f"a reason has at most {MAX_REASON} characters and no control characters")
+    return text
 
 
 def name_key(text: str) -> str:

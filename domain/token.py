@@ -139,6 +139,13 @@ def checked_name(name: str) -> str:
     return name
 
 
+def checked_description(text: str | None) -> str | None:
+    """What a token is for: at most 1,024 characters, of which only line breaks need not be printable."""
+    if text is not None and (len(text) > MAX_DESCRIPTION or not text.replace("\n", "").isprintable()):
+        raise Invalid(f"a description has at most {MAX_DESCRIPTION} characters and no control characters")
+    return text or None
+
+
 def checked_scopes(scopes: list[str]) -> tuple[str, ...]:
     """The scopes without repetition; raises Invalid for unknown, missing or too many ones."""
     unknown = sorted(set(scopes) - SCOPES)

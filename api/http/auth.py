@@ -13,7 +13,7 @@ from litestar.params import FromPath, JSONBody
 
 from api.app import App
 from api.http.accounts import CreatedTokenBody, CreateToken, caller_id, checked_id, created_body, new_token
-from api.http.given import AnyRequest, GivenApp, GivenMeta, GivenPrincipal
+from api.http.given import Answer, AnyRequest, GivenApp, GivenMeta, GivenPrincipal
 from application.credentials import ACCESS_COOKIE
 from application.sessions import SignedIn
 from application.tickets import TICKET_SECONDS, TicketHolder, checked_path
@@ -124,7 +124,7 @@ class AuthController(Controller):
         for family in families:
             if family is not None:
                 app.sessions.end(family, meta)
-        return Response(None, cookies=_cookies(app, request, "", 0, "", 0))
+        return Answer(None, cookies=_cookies(app, request, "", 0, "", 0))
 
     @get("/me", opt={"needs": "user"}, sync_to_thread=True)
     def me(self, app: GivenApp, principal: GivenPrincipal) -> Me:

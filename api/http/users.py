@@ -142,7 +142,7 @@ class UsersController(Controller):
         if user == principal.id:
             raise Invalid("you cannot delete your own account")
         if erase:
-            app.accounts.erase(user, reason[:1024], meta)
+            app.accounts.erase(user, reason, meta)
         else:
             app.accounts.delete(user, meta)
 

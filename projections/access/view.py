@@ -51,11 +51,11 @@ class AccessView:
 
     def user_by_username(self, username: str) -> UserRow | None:
         """See Directory."""
-        return self._user("username_key = %s AND NOT deleted", name_key(username))
+        return self._named("username_key", username)
 
     def user_by_email(self, email: str) -> UserRow | None:
         """See Directory."""
-        return self._user("email_key = %s AND NOT deleted", name_key(email))
+        return self._named("email_key", email)
 
     def users(self, wanted: UserFilter, *, limit: int, offset: int = 0) -> tuple[list[UserRow], int]:
         """See Directory."""
@@ -122,6 +122,8 @@ class AccessView:
     def grants(self, wanted: GrantFilter, *, limit: int, offset: int = 0) -> tuple[list[GrantRow], int]:
         """See Directory."""
         given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
+        if any("\0" in str(value) for value in given.values()):
+            return [], 0
         conditions = " AND ".join(f"g.{name} = %({name})s" for name in given) or "true"
         query = f"{_GRANTS} WHERE {conditions} ORDER BY g.created_at, g.grant_id"
         return self._page(query, given, _grant_row, limit, offset)
@@ -146,6 +148,11 @@ class AccessView:
                 "SELECT principal FROM view_access_change WHERE position > %s LIMIT %s", (after, limit), prepare=True
             ).fetchall()
         return [row[0] for row in rows]
+
+    def _named(self, column: str, name: str) -> UserRow | None:
+        if "\0" in name:  # nobody's, and no text to the database
+            return None
+        return self._user(f"{column} = %s AND NOT deleted", name_key(name))
 
     def _user(self, condition: str, *parameters: Any) -> UserRow | None:
         with self._connect() as connection:
