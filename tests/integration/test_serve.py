@@ -91,7 +91,8 @@ def test_the_read_models_are_what_the_log_says_after_all_that(running: Live) -> 
 
 
 def test_the_log_proves_that_it_was_not_altered(running: Live) -> None:
-    found = running.command("audit", "verify", "--url", running.url, "--user", "admin")
+    made = running.request("POST", "/api/v1/auth/tokens", {"name": "audit", "scopes": ["admin"]}, user="admin")
+    found = running.command("audit", "verify", "--url", running.url, "--token", made.json()["token"])
     assert found.returncode == 0, found.stdout + found.stderr
 
 
