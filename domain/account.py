@@ -15,12 +15,6 @@ import msgspec
 
 from domain.errors import Conflict, Invalid, NotFound
 from domain.event import Event
-from domain.session import SessionEnded as SessionEnded  # noqa: PLC0414
-from domain.session import SessionRefreshed as SessionRefreshed  # noqa: PLC0414
-from domain.session import SessionStarted as SessionStarted  # noqa: PLC0414
-from domain.sign_in import AccessDenied as AccessDenied  # noqa: PLC0414
-from domain.sign_in import LoginFailed as LoginFailed  # noqa: PLC0414
-from domain.sign_in import LoginRefused as LoginRefused  # noqa: PLC0414
 
 AccountKind = Literal["user", "service"]
 
