@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,26 +10,38 @@ import msgspec
 
 from application.access import Access
 from application.accounts import Accounts
+from application.audit_lines import Describer
+from application.auditing import AuditTrail
 from application.catalogue import Catalogue, Storage
 from application.collecting import Collector
 from application.comparing import Comparison
 from application.directory import Directory
 from application.format import Formats
 from application.grants import Grants
+from application.health import Probes, State
 from application.log import EventLog
+from application.ports import BlobStore
 from application.publishing import Progress, Publishing
 from application.repositories import Repositories
 from application.resolving import Resolver
+from application.searching import SearchIndex, Shelves
 from application.sessions import Sessions
 from application.setup import SetupLock
+from application.streaming import AuditLine, Change, Channel
 from application.tickets import Tickets
 from application.tokens import Tokens
 from application.transparency import TransparencyLog
 from application.uploads import Uploads
+from application.usage import DownloadCounter, Usage
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True):
-    """Made once a process by `api.composition`. settings: as `infrastructure.settings` read them."""
+    """Made once a process by `api.composition`. settings: as `infrastructure.settings` read them.
+
+    audit_lines, changes: the growing log for auditors and for screens. reindex: begins to build the search index anew;
+    False when that is going on. render_metrics: in the text form of Prometheus. pool_figures: of the database
+    connections of this process.
+    """
 
     settings: Any
     pool: ThreadPoolExecutor
@@ -52,3 +65,17 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     collector: Collector
     transparency: TransparencyLog
     uploads: Uploads
+    blobs: BlobStore
+    audit: AuditTrail
+    describer: Describer
+    audit_lines: Channel[AuditLine]
+    changes: Channel[Change]
+    usage: Usage
+    downloads: DownloadCounter
+    search: SearchIndex
+    shelves: Shelves
+    state: State
+    probes: Probes
+    reindex: Callable[[], bool]
+    render_metrics: Callable[[], bytes]
+    pool_figures: Callable[[], dict[str, int]]

@@ -16,6 +16,7 @@ class ArtifactFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     prefix: of the path. text: anywhere in the path, in any case. glob, name_glob: of the whole path and of its last
     segment, with `*` and `?`, neither of which stops at a slash. properties: name to a value or, empty, to any.
+    digests: algorithm to hexadecimal, of those that were published with the artifact.
     """
 
     repositories: Sequence[UUID]
@@ -24,6 +25,7 @@ class ArtifactFilter(msgspec.Struct, frozen=True, kw_only=True):
     glob: str = ""
     name_glob: str = ""
     properties: Mapping[str, str] = {}
+    digests: Mapping[str, str] = {}
 
 
 class Occupancy(msgspec.Struct, frozen=True):

@@ -142,6 +142,9 @@ class Shelves(Protocol):
     def package(self, package: UUID) -> PackageHit | None:
         """The package of that id."""
 
+    def metadata(self, versions: Sequence[tuple[UUID, str, str]]) -> dict[tuple[UUID, str, str], msgspec.Raw]:
+        """The metadata of an artifact of each (repository, package, version) that has one."""
+
 
 class Described(msgspec.Struct, frozen=True):
     """What an artifact's metadata says for people, whatever the format calls it."""

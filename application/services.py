@@ -7,11 +7,13 @@ import msgspec
 from application.access import Access
 from application.catalogue import Catalogue
 from application.client_accounts import ClientAccounts
+from application.directory import Directory
 from application.finding import Finder
 from application.format import Formats
 from application.ports import BlobStore, Spool
 from application.publishing import Publishing
 from application.searching import SearchIndex, Shelves
+from application.usage import Usage
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -30,3 +32,5 @@ class Services(msgspec.Struct, frozen=True):
     client_accounts: ClientAccounts | None = None
     search: SearchIndex | None = None
     shelves: Shelves | None = None
+    directory: Directory | None = None
+    usage: Usage | None = None

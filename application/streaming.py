@@ -162,11 +162,12 @@ class Channel(Generic[I]):
 
 
 class AuditLine(msgspec.Struct, frozen=True):
-    """An entry, and its item as a line of JSON."""
+    """An entry, and its item as a line of JSON. concerns: whose rights have changed, if anybody's."""
 
     position: int
     entry: Entry
     line: bytes
+    concerns: UUID | None = None
 
 
 def audit_lines(describer: Describer) -> Render[AuditLine]:
@@ -176,8 +177,8 @@ def audit_lines(describer: Describer) -> Render[AuditLine]:
         entries = [entry_of(event) for event in events]
         items = describer.items(entries)
         return [
-            AuditLine(entry.position, entry, json_line(item).rstrip())
-            for entry, item in zip(entries, items, strict=True)
+            AuditLine(entry.position, entry, json_line(item).rstrip(), concerned(event.event))
+            for event, entry, item in zip(events, entries, items, strict=True)
         ]
 
     return render

@@ -11,19 +11,28 @@ from litestar import Controller
 
 from api.app import App
 from api.asgi import Gate
+from api.bodies import Patience
 from api.composition.core import Core, open_core, read_settings
 from api.composition.identity import LateProgress, compose_identity
 from api.composition.logs import configure_logs
+from api.composition.observing import MeasuredDownloads, MeasuredPublishing, compose_observing
 from api.composition.storage import compose_collector
 from api.composition.uploads import compose_uploads
+from api.http.audit import AdminAuditController, AuditController, HistoryController
 from api.http.auth import AuthController
 from api.http.checkpoints import CheckpointsController
+from api.http.events import AuditStreamController, EventsController
+from api.http.health import HealthController, MetricsController
+from api.http.packages import PackagesController
 from api.http.permissions import PermissionsController
 from api.http.repositories import RepositoriesController
+from api.http.search import ReindexController, SearchController
 from api.http.setup import SetupController
+from api.http.statistics import StatisticsController
 from api.http.storage import StorageController
 from api.http.tokens import ProfileTokensController, RepositoryTokensController
 from api.http.transparency import TransparencyController
+from api.http.tree import TreeController
 from api.http.uploads import UploadsController
 from api.http.users import UsersController
 from api.incoming import Proxies
@@ -34,7 +43,6 @@ from application.access import Access
 from application.documents import Documents
 from application.format import Formats
 from application.formats import FORMATS
-from application.publishing import Publishing
 from application.repositories import Repositories
 from application.resolving import Resolver
 from application.services import Services
@@ -46,28 +54,32 @@ from projections.catalogue.revisions import Revisions
 from projections.progress import Progress
 from projections.search.view import SearchView
 from projections.transparency.view import TransparencyView
-from projections.usage.counter import CountedDownloads
 
 CONTROLLERS: tuple[type[Controller], ...] = (
+    AdminAuditController,
+    AuditController,
+    AuditStreamController,
     AuthController,
     CheckpointsController,
+    EventsController,
+    HealthController,
+    HistoryController,
+    MetricsController,
+    PackagesController,
     PermissionsController,
     ProfileTokensController,
     RepositoriesController,
+    ReindexController,
     RepositoryTokensController,
+    SearchController,
     SetupController,
+    StatisticsController,
     StorageController,
     TransparencyController,
+    TreeController,
     UploadsController,
     UsersController,
 )
-
-
-class Unobserved:
-    """Counts nothing."""
-
-    def request(self, method: str, template: str, status: int, seconds: float) -> None:
-        """See Observer."""
 
 
 class Api(msgspec.Struct, frozen=True):
@@ -111,9 +123,9 @@ def wire_api(core: Core) -> Api:
         guests=settings.guest_access,
     )
     leases = PostgresLeases(core.pool)
-    publishing = Publishing(core.log, core.catalogue, core.blobs, leases, core.spool, progress)
+    publishing = MeasuredPublishing(core.log, core.catalogue, core.blobs, leases, core.spool, progress)
     repositories = Repositories(core.log, core.catalogue, progress, identity.grants.owner_grants)
-    downloads = CountedDownloads(core.connect)
+    downloads = MeasuredDownloads(core.connect)
     cache = RedisCache(settings.redis_url) if settings.redis_url else None
     search = SearchView(core.connect)
     services = Services(
@@ -140,6 +152,19 @@ def wire_api(core: Core) -> Api:
         cache_bytes=settings.document_cache_bytes,
         max_upload_bytes=settings.max_upload_bytes or None,
     )
+    observing = compose_observing(
+        core,
+        identity,
+        lambda: {
+            "ak_document_cache_bytes": float(wire.cache.bytes),
+            "ak_document_cache_entries": float(len(wire.cache)),
+            "ak_document_cache_hits": float(wire.cache.hits),
+            "ak_document_cache_misses": float(wire.cache.misses),
+            "ak_downloads_unwritten": float(downloads.pending),
+            "ak_visibility_timeouts": float(progress.late),
+        },
+    )
+    downloads.metrics = publishing.metrics = observing.metrics
     app = App(
         settings=settings,
         pool=pool,
@@ -163,6 +188,20 @@ def wire_api(core: Core) -> Api:
         collector=compose_collector(core, leases, progress),
         transparency=TransparencyView(core.connect),
         uploads=compose_uploads(core, services),
+        blobs=core.blobs,
+        audit=observing.audit,
+        describer=observing.describer,
+        audit_lines=observing.audit_lines,
+        changes=observing.changes,
+        usage=observing.usage,
+        downloads=downloads,
+        search=search,
+        shelves=search,
+        state=observing.state,
+        probes=observing.probes,
+        reindex=observing.reindex,
+        render_metrics=observing.exposition.render,
+        pool_figures=observing.pool_figures,
     )
     gate = Gate(
         wire,
@@ -170,15 +209,18 @@ def wire_api(core: Core) -> Api:
         access=access,
         proxies=Proxies(tuple(map(str, settings.trusted_proxies)), settings.external_url),
         pool=pool,
-        observer=Unobserved(),
+        observer=observing.metrics,
         locks=Locks(lambda: identity.setup_lock.locked, demo=settings.demo_mode),
         log_probes=settings.log_probe_requests,
+        patience=Patience(idle_seconds=settings.body_idle_seconds),
     )
     progress.start()
     downloads.start()
+    observing.start()
     identity.start()
 
     def close() -> None:
+        observing.stop()
         pool.shutdown(wait=True, cancel_futures=True)
         downloads.close()
         identity.stop()

@@ -6,6 +6,7 @@ from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, TaskIm
 from granian.http import HTTP1Settings
 from granian.server.mp import MPServer as Granian
 
+from api.metrics import share_metrics
 from infrastructure.settings import Settings
 
 BACKLOG = 4096
@@ -18,6 +19,7 @@ BUFFER_BYTES = 417_792
 def http_server(settings: Settings) -> Granian:
     """The server, not yet listening."""
     workers = settings.api_workers
+    share_metrics()
     return Granian(
         "api.server:create",
         factory=True,

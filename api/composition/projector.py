@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,10 +10,14 @@ from eventsourcing.persistence import JSONTranscoder
 
 from api.composition.core import Core
 from api.composition.identity import person_keys
+from application.audit_lines import Describer
+from application.clients import ClientSeals
 from application.log import EventMapper, Recorded
 from infrastructure.settings import Settings
 from infrastructure.signing.ed25519 import Ed25519Signer
 from projections.access.fold import AccessProjection
+from projections.access.view import AccessView
+from projections.audit.collector import AuditLines
 from projections.audit.fold import AuditProjection
 from projections.catalogue.fold import CatalogueProjection
 from projections.projection import Projection
@@ -42,13 +47,18 @@ def log_signer(settings: Settings) -> Ed25519Signer:
 
 def projections(core: Core) -> Sequence[Projection]:
     """Every read model there is."""
-    return (
+    keys = person_keys(core)
+    found: list[Projection] = [
         CatalogueProjection(),
-        AccessProjection(person_keys(core)),
+        AccessProjection(keys),
         AuditProjection(),
         SearchProjection(),
         Transparency(log_signer(core.settings)),
-    )
+    ]
+    if core.settings.audit_stream == "stdout":
+        describer = Describer(AccessView(core.connect).usernames, ClientSeals(keys).open, core.catalogue)
+        found.append(AuditLines(describer, sys.stdout.buffer))
+    return found
 
 
 def compose_projector(core: Core) -> Projector:

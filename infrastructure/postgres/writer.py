@@ -104,6 +104,11 @@ class Writer:
             self._wake.notify()
         return pending.future
 
+    @property
+    def waiting(self) -> int:
+        """How many commands wait to be written."""
+        return len(self._pending)
+
     def close(self) -> None:
         """Write what is pending, then stop."""
         with self._wake:

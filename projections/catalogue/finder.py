@@ -110,6 +110,9 @@ def _condition(wanted: ArtifactFilter) -> tuple[str, dict[str, Any]]:
             else f"properties::jsonb ? %(name{number})s"
         )
         parameters |= {f"name{number}": name, f"value{number}": value}
+    for number, (algorithm, digest) in enumerate(wanted.digests.items()):
+        terms.append(f"digests::jsonb ->> %(algorithm{number})s = %(digest{number})s")
+        parameters |= {f"algorithm{number}": algorithm, f"digest{number}": digest}
     return " AND ".join(terms), parameters
 
 

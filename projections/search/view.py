@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from psycopg import Connection
 
 from application.searching import (
@@ -137,6 +138,19 @@ class SearchView:
         """See Shelves."""
         rows = self._rows(f"SELECT {_PACKAGE} FROM view_search_package WHERE package_id = %(id)s", {"id": package})
         return PackageHit(*rows[0]) if rows else None
+
+    def metadata(self, versions: Sequence[tuple[UUID, str, str]]) -> dict[tuple[UUID, str, str], msgspec.Raw]:
+        """See Shelves."""
+        repositories, packages, names = (list(part) for part in zip(*versions, strict=True)) if versions else ([],) * 3
+        rows = self._rows(
+            "SELECT wanted.repository, wanted.package, wanted.version, one.metadata FROM "
+            "unnest(%(repositories)s::uuid[], %(packages)s::text[], %(versions)s::text[]) "
+            "AS wanted (repository, package, version) CROSS JOIN LATERAL (SELECT a.metadata FROM view_artifact a "
+            "WHERE a.repository = wanted.repository AND a.package = wanted.package AND a.version = wanted.version "
+            "LIMIT 1) AS one",
+            {"repositories": repositories, "packages": packages, "versions": names},
+        )
+        return {(row[0], row[1], row[2]): msgspec.Raw(row[3].encode()) for row in rows}
 
     # steps
 

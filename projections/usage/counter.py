@@ -101,8 +101,9 @@ class CountedDownloads:
     @property
     def pending(self) -> int:
         """Downloads that are not written yet."""
-        sending = sum(self._sending["downloads"]) if self._sending else 0
-        return len(self._seen) + sum(self._counts.values()) + sending
+        sending = self._sending
+        sent = sum(sending["downloads"]) if sending else 0
+        return len(self._seen) + sum(self._counts.values()) + sent
 
     def flush(self) -> bool:
         """Write what was counted so far; False when the database is away and it is kept for later."""

@@ -1,0 +1,329 @@
+"""The audit trail: questions, export, and the life of single streams. All of it is for administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, get
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.response import Stream
+
+from api.app import App
+from api.http.given import GivenApp, GivenResolved
+from api.http.moments import moment
+from application.audit_lines import AuditItem, csv_header, csv_lines, json_line
+from application.auditing import AuditPage, AuditQuery, checked_outcome
+from application.replaying import Step, replay
+from application.searching import storable
+from domain.errors import Invalid, NotFound
+from domain.ids import artifact_id
+from domain.repository import RepositoryNotFound
+
+MAX_LIMIT = 1_000
+MAX_PER_PAGE = 100
+MAX_PAGE_NUMBER = 1_000_000_000
+MAX_STEPS = 1_000
+
+
+class AuditLogItem(msgspec.Struct, frozen=True):
+    """An entry as the classic audit log shows it, and its position."""
+
+    id: UUID
+    user_id: UUID | None
+    actor_username: str | None
+    action: str
+    resource_type: str
+    resource_id: UUID | None
+    details: msgspec.Raw
+    ip_address: str | None
+    correlation_id: str
+    created_at: datetime
+    outcome: str
+    position: int
+
+
+class AuditLogPage(msgspec.Struct, frozen=True):
+    """Newest first."""
+
+    items: list[AuditLogItem]
+    total: int
+    page: int
+    per_page: int
+
+
+class EventsPage(msgspec.Struct, frozen=True):
+    """Entries in the asked order. next: the value of `before` (newest first) or `after` (oldest first) that goes on."""
+
+    items: list[AuditItem]
+    next: int | None
+
+
+class StreamBody(msgspec.Struct, frozen=True):
+    """One stream's life. more: whether it goes on beyond these steps; then ask with `after`."""
+
+    stream: UUID
+    kind: str
+    steps: list[Step]
+    more: bool
+
+
+def audit_query(
+    app: GivenApp,
+    actor: Annotated[str | None, QueryParameter(description="Id or user name.")] = None,
+    actor_kind: FromQuery[str | None] = None,
+    action: Annotated[str | None, QueryParameter(description="One or more, comma separated.")] = None,
+    topic: Annotated[str | None, QueryParameter(description="One or more, comma separated.")] = None,
+    outcome: Annotated[str | None, QueryParameter(description="success, failure or denied.")] = None,
+    repository: Annotated[str | None, QueryParameter(description="Key or id.")] = None,
+    package: FromQuery[str | None] = None,
+    artifact: Annotated[str | None, QueryParameter(description="Id, or path in any or the named repository.")] = None,
+    request_id: FromQuery[str | None] = None,
+    correlation_id: Annotated[str | None, QueryParameter(description="Same as `request_id`.")] = None,
+    resource_type: FromQuery[str | None] = None,
+    resource_id: FromQuery[UUID | None] = None,
+    stream: FromQuery[UUID | None] = None,
+    since: Annotated[str | None, QueryParameter(name="from", description="Date or time, included.")] = None,
+    until: Annotated[str | None, QueryParameter(name="to", description="Date or time, included.")] = None,
+    from_position: FromQuery[int | None] = None,
+    to_position: FromQuery[int | None] = None,
+) -> AuditQuery:
+    """What an auditor asks for, from the query string. Names of people and repositories become ids."""
+    where = _repository_id(app, repository)
+    path, resource = _artifact(artifact, where)
+    if resource is not None and resource_id is not None and resource != resource_id:
+        raise Invalid("artifact and resource_id name different things")
+    return AuditQuery(
+        actor=_person_id(app, actor),
+        actor_kind=_text(actor_kind),
+        actions=tuple(name.upper() for name in _names(action)),
+        topics=_names(topic),
+        outcome=checked_outcome(outcome) if outcome else None,
+        repository=where,
+        package=_text(package),
+        path=path,
+        request=_text(request_id or correlation_id),
+        resource_type=_text(resource_type),
+        resource_id=resource_id or resource,
+        stream=stream,
+        since=moment(since, "from"),
+        until=moment(until, "to", until=True),
+        first=from_position,
+        last=to_position,
+    )
+
+
+class AdminAuditController(Controller):
+    """`/api/v1/admin/audit`."""
+
+    path = "/api/v1/admin/audit"
+    tags = ["audit"]
+
+    @get(opt={"needs": "admin"}, sync_to_thread=True)
+    def audit_log(
+        self,
+        app: GivenApp,
+        user_id: FromQuery[UUID | None] = None,
+        action: FromQuery[str | None] = None,
+        resource_type: FromQuery[str | None] = None,
+        resource_id: FromQuery[UUID | None] = None,
+        correlation_id: FromQuery[str | None] = None,
+        since: Annotated[str | None, QueryParameter(name="from")] = None,
+        until: Annotated[str | None, QueryParameter(name="to")] = None,
+        page: FromQuery[int] = 1,
+        per_page: FromQuery[int] = 20,
+    ) -> AuditLogPage:
+        """The audit log by page number. For long walks use `/api/v1/audit/events`, which pages by position."""
+        page, per_page = max(1, min(page, MAX_PAGE_NUMBER)), max(1, min(per_page, MAX_PER_PAGE))
+        query = AuditQuery(
+            actor=user_id,
+            actions=tuple(name.upper() for name in _names(action)),
+            resource_type=_text(resource_type),
+            resource_id=resource_id,
+            request=_text(correlation_id),
+            since=moment(since, "from"),
+            until=moment(until, "to", until=True),
+        )
+        entries, total = app.audit.numbered(query, page, per_page)
+        return AuditLogPage([_log_item(item) for item in app.describer.items(entries)], total, page, per_page)
+
+
+class AuditController(Controller):
+    """`/api/v1/audit`."""
+
+    path = "/api/v1/audit"
+    tags = ["audit"]
+    dependencies = {"wanted": Provide(audit_query, sync_to_thread=True)}
+
+    @get("/events", opt={"needs": "admin"}, sync_to_thread=True)
+    def events(
+        self,
+        app: GivenApp,
+        wanted: NamedDependency[AuditQuery],
+        before: Annotated[int | None, QueryParameter(description="Newest first, below this position.")] = None,
+        after: Annotated[int | None, QueryParameter(description="Oldest first, above this position.")] = None,
+        limit: FromQuery[int] = 100,
+    ) -> EventsPage:
+        """Matching events with everything that is known about them, paged by position."""
+        limit = max(1, min(limit, MAX_LIMIT))
+        if after is not None:
+            if before is not None:
+                raise Invalid("before and after ask for different orders; use from_position and to_position for ranges")
+            page = app.audit.oldest(wanted, after=after, limit=limit)
+        else:
+            page = app.audit.newest(wanted, before=before, limit=limit)
+        return EventsPage(app.describer.items(page.entries), _next(page))
+
+    @get("/export", opt={"needs": "admin"}, sync_to_thread=True)
+    def export(
+        self,
+        app: GivenApp,
+        wanted: NamedDependency[AuditQuery],
+        kind: Annotated[Literal["ndjson", "csv"], QueryParameter(name="format")] = "ndjson",
+        after: Annotated[int, QueryParameter(description="Go on behind this position.")] = 0,
+    ) -> Stream:
+        """All matching events, oldest first, up to where the log ends now."""
+        media_type = "application/x-ndjson" if kind == "ndjson" else "text/csv; charset=utf-8"
+        return Stream(
+            _export(app, wanted, kind, after),
+            media_type=media_type,
+            headers={"content-disposition": f'attachment; filename="audit.{kind}"', "cache-control": "no-store"},
+        )
+
+    @get("/streams/{stream_id:uuid}", opt={"needs": "admin"}, sync_to_thread=True)
+    def stream(
+        self,
+        app: GivenApp,
+        stream_id: FromPath[UUID],
+        version: Annotated[int | None, QueryParameter(description="Only up to this version.")] = None,
+        after: Annotated[int, QueryParameter(description="Only versions above this one.")] = 0,
+        limit: FromQuery[int] = MAX_STEPS,
+    ) -> StreamBody:
+        """A stream step by step: each event, and the state of the thing after it."""
+        return _replayed(app, stream_id, version, after, limit)
+
+
+class HistoryController(Controller):
+    """The lives of repositories and artifacts, by their everyday names."""
+
+    path = "/api/v1/repositories/{key:str}/history"
+    tags = ["audit"]
+
+    @get(opt={"needs": "repository:admin"}, sync_to_thread=True)
+    def history(
+        self,
+        app: GivenApp,
+        resolved: GivenResolved,
+        artifact_path: Annotated[
+            str | None, QueryParameter(name="path", description="Of an artifact; without it, the repository's own.")
+        ] = None,
+        after: FromQuery[int] = 0,
+        limit: FromQuery[int] = MAX_STEPS,
+    ) -> StreamBody:
+        """The life of the repository, or of one artifact in it."""
+        repository = resolved.repository.id
+        stream = artifact_id(resolved.content, artifact_path) if artifact_path else repository
+        return _replayed(app, stream, None, after, limit)
+
+
+def _replayed(app: App, stream: UUID, version: int | None, after: int, limit: int) -> StreamBody:
+    """Steps from `after` on; earlier ones are folded and not shown."""
+    limit = max(1, min(limit, MAX_STEPS))
+    steps: list[Step] = []
+    kind = ""
+    for step in replay(app.audit.stream(stream)):
+        kind = kind or step.topic.partition(".")[0]
+        if version is not None and step.version > version:
+            break
+        if step.version > after:
+            steps.append(step)
+        if len(steps) > limit:
+            break
+    if not kind:
+        raise NotFound("nothing is known of this stream")
+    return StreamBody(stream, kind, list(islice(steps, limit)), more=len(steps) > limit)
+
+
+def _export(app: App, wanted: AuditQuery, kind: str, after: int) -> Iterator[bytes]:
+    if kind == "csv":
+        yield csv_header()
+    for entries in app.audit.export(wanted, after=after):
+        items = app.describer.items(entries)
+        yield csv_lines(items) if kind == "csv" else b"".join(map(json_line, items))
+
+
+def _next(page: AuditPage) -> int | None:
+    return page.entries[-1].position if page.more else None
+
+
+def _log_item(item: AuditItem) -> AuditLogItem:
+    return AuditLogItem(
+        item.id,
+        item.actor_id,
+        item.actor_username,
+        item.action,
+        item.resource_type,
+        item.resource_id,
+        item.event,
+        item.ip_address,
+        item.request_id,
+        item.recorded_at,
+        item.outcome,
+        item.position,
+    )
+
+
+def _text(value: str | None) -> str | None:
+    return storable(value) if value else None
+
+
+def _names(value: str | None) -> tuple[str, ...]:
+    return tuple(name for part in storable(value or "").split(",") if (name := part.strip()))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _person_id(app: App, text: str | None) -> UUID | None:
+    if not text:
+        return None
+    identifier = _uuid(text)
+    if identifier is None:
+        row = app.directory.user_by_username(storable(text))
+        if row is None:
+            raise NotFound(f"nobody is called {storable(text)[:100]!r}; people who are gone have their ids")
+        identifier = row.id
+    return identifier
+
+
+def _repository_id(app: App, text: str | None) -> UUID | None:
+    if not text:
+        return None
+    row = app.catalogue.repository(storable(text))
+    if row is not None:
+        return row.id
+    identifier = _uuid(text)
+    if identifier is None:
+        raise RepositoryNotFound(storable(text)[:128])
+    return identifier
+
+
+def _artifact(text: str | None, repository: UUID | None) -> tuple[str | None, UUID | None]:
+    """A path to look for, or the id of an artifact."""
+    if not text:
+        return None, None
+    identifier = _uuid(text)
+    if identifier is not None:
+        return None, identifier
+    if repository is not None:
+        return None, artifact_id(repository, storable(text))
+    return storable(text), None
