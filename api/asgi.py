@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import msgspec
 
 from api.answers import Headers, Send, encoded, send_answer
-from api.bodies import Receive
+from api.bodies import Intake, Patience, Receive
 from api.errors import error_body, error_headers, status_of
 from api.forgery import refuse_forged
 from api.incoming import Incoming, Proxies, read_scope
@@ -50,6 +51,9 @@ PROBES = frozenset({b"/livez", b"/health", b"/healthz", b"/ready", b"/readyz"})
 class Observer(Protocol):
     """Counts requests."""
 
+    def begin(self) -> None:
+        """A request has come."""
+
     def request(self, method: str, template: str, status: int, seconds: float) -> None:
         """One request was answered."""
 
@@ -68,6 +72,7 @@ class Gate:
         observer: Observer,
         locks: Locks,
         log_probes: bool,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:
         self._wire = wire
         self._management = management
@@ -77,17 +82,23 @@ class Gate:
         self._observer = observer
         self._locks = locks
         self._log_probes = log_probes
+        self._patience = patience
+        self._request_ids = itertools.count(int.from_bytes(os.urandom(8)) << 64)
+        """Half of it tells processes apart: asking the system for randomness takes longer than a whole answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         started = time.perf_counter()
-        request_id = _request_id(scope["headers"])
-        answered = _Answered(send, request_id)
+        self._observer.begin()
+        answered = _Answered(send, f"{next(self._request_ids):032x}")
         template = ""
         try:
-            template = await self._serve(scope, receive, answered, request_id)
+            template = await self._serve(scope, Intake(receive, self._patience), answered)
         except RegistryError as error:
             await _send_error(error, scope["method"], answered)
+        except Exception:  # noqa: BLE001 - a process edge: answered in our words, logged, and the next request goes on
+            _log.exception("%s failed (request %s)", scope["method"], answered.request_id)
+            await _send_error(RegistryError("internal error"), scope["method"], answered)
         finally:
             seconds = time.perf_counter() - started
             self._observer.request(scope["method"], template, answered.status, seconds)
@@ -100,12 +111,13 @@ class Gate:
                     scope["raw_path"].decode("ascii", "replace"),
                     answered.status,
                     seconds * 1000,
-                    request_id,
+                    answered.request_id,
                 )
 
-    async def _serve(self, scope: Scope, receive: Receive, send: _Answered, request_id: str) -> str:
-        peer = scope["client"][0] if scope.get("client") else ""
-        incoming = read_scope(scope, peer)
+    async def _serve(self, scope: Scope, receive: Intake, send: _Answered) -> str:
+        incoming = read_scope(scope)
+        peer = incoming.client
+        send.request_id = request_id = _callers_id(incoming.headers) or send.request_id
         incoming = _with_client(incoming, self._proxies.client_of(peer, incoming.headers))
         base_url = self._proxies.base_url_of(peer, scope.get("scheme", "http"), incoming.headers)
         locked = self._locks.refusal(incoming.method, incoming.raw_path)
@@ -145,11 +157,11 @@ class Gate:
 class _Answered:
     """`send`, with what every answer carries; remembers the status."""
 
-    __slots__ = ("_request_id", "_send", "started", "status")
+    __slots__ = ("_send", "request_id", "started", "status")
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
-        self._request_id = request_id.encode("latin-1", "replace")
+        self.request_id = request_id
         self.status = 499
         self.started = False
 
@@ -157,24 +169,29 @@ class _Answered:
         if message["type"] == "http.response.start":
             self.started = True
             self.status = message["status"]
-            own = [pair for pair in message["headers"] if pair[0] != b"server"]
-            headers = [*own, *SECURITY_HEADERS, (b"x-correlation-id", self._request_id)]
-            if not any(name == b"content-security-policy" for name, _ in own):
-                headers.append(DEFAULT_POLICY)
-            message = {**message, "headers": headers}
+            message["headers"] = self._finished(message["headers"])
         await self._send(message)
 
+    def _finished(self, own: Headers) -> Headers:
+        names = [name for name, _ in own]
+        if b"server" in names:
+            own = [pair for pair in own if pair[0] != b"server"]
+        headers = [*own, *SECURITY_HEADERS, (b"x-correlation-id", self.request_id.encode("latin-1", "replace"))]
+        if b"content-security-policy" not in names:
+            headers.append(DEFAULT_POLICY)
+        return headers
 
-def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
-    """The caller's own id, else the trace it belongs to (W3C Trace Context), else a new one."""
-    trace = ""
-    for name, value in headers:
-        if name == b"x-correlation-id" and value:
-            return "".join(char for char in value.decode("latin-1")[:MAX_REQUEST_ID] if char.isprintable())
-        if name == b"traceparent":
-            parts = value.decode("latin-1").split("-")
-            trace = parts[1] if len(parts) == 4 and len(parts[1]) == 32 and parts[1].isalnum() else ""
-    return trace or os.urandom(16).hex()
+
+def _callers_id(headers: Mapping[str, str]) -> str:
+    """The caller's own id of the request, else the trace it belongs to (W3C Trace Context), else nothing."""
+    own = headers.get("x-correlation-id")
+    if own:
+        return "".join(char for char in own[:MAX_REQUEST_ID] if char.isprintable())
+    trace = headers.get("traceparent")
+    if trace is None:
+        return ""
+    parts = trace.split("-")
+    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 and parts[1].isalnum() else ""
 
 
 def _with_client(incoming: Incoming, client: str) -> Incoming:

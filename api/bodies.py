@@ -8,16 +8,16 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import Any
 
+import msgspec
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from application.ports import Spool, Spooled, SpoolWriter
 from application.wire import Body, Form
-from domain.errors import Invalid, RegistryError, TooLarge
+from domain.errors import Invalid, TooLarge, TooSlow
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 BATCH_BYTES = 1 << 20
-RECEIVE_TIMEOUT_SECONDS = 60.0
 MAX_TEXT_BYTES = 16 << 20
 MAX_FORM_TEXT_BYTES = 4 << 20
 MAX_FORM_PARTS = 1_000
@@ -29,10 +29,15 @@ class ClientGone(Exception):
     """The client went away before its body was complete. Nobody is left to answer."""
 
 
-class SlowBody(RegistryError):
-    """No byte of the body came for RECEIVE_TIMEOUT_SECONDS."""
+class Patience(msgspec.Struct, frozen=True):
+    """How slow a sender may be.
 
-    code = "REQUEST_TIMEOUT"
+    idle_seconds: without a byte, and the head start that a body has. bytes_per_second: on average, after that; or one
+    byte a minute would hold a request, and what it has reserved, for ever.
+    """
+
+    idle_seconds: float = 60.0
+    bytes_per_second: int = 1024
 
 
 class Received:
@@ -76,7 +81,7 @@ async def receive_body(
 ) -> Received:
     """Take a body as the route wants it.
 
-    Raises TooLarge, Invalid, Unavailable, SlowBody; ClientGone when it breaks off. Nothing is left on disk then.
+    Raises TooLarge, Invalid, Unavailable, TooSlow; ClientGone when it breaks off. Nothing is left on disk then.
     """
     received = Received(spool)
     if body.kind == "none":
@@ -98,17 +103,35 @@ class Intake:
     """The messages of one request, remembering whether its body has come to an end.
 
     After the end the server has nothing more to say until the client goes away, which asking again would wait for.
+    patience: None waits for ever.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, patience: Patience | None = None) -> None:
         self._receive = receive
+        self._patience = patience
+        self._asked_first = 0.0
+        self._size = 0
         self.complete = False
 
     async def __call__(self) -> dict[str, Any]:
-        """The next message."""
-        message = await self._receive()
+        """The next message; raises TooSlow when the body does not come in time."""
+        if self._patience is None or self.complete:
+            message = await self._receive()
+        else:
+            message = await self._in_time(self._patience)
+        self._size += len(message.get("body", b""))
         self.complete = message["type"] == "http.disconnect" or not message.get("more_body", False)
         return message
+
+    async def _in_time(self, patience: Patience) -> dict[str, Any]:
+        now = asyncio.get_running_loop().time()
+        self._asked_first = self._asked_first or now
+        due = self._asked_first + patience.idle_seconds + self._size / patience.bytes_per_second
+        try:
+            async with asyncio.timeout_at(min(due, now + patience.idle_seconds)):
+                return await self._receive()
+        except TimeoutError:
+            raise TooSlow(f"the body came too slowly: {self._size} bytes, and then none in time") from None
 
 
 async def drain(receive: Intake) -> None:
@@ -150,11 +173,7 @@ class _Batches:
         return chunks
 
     async def _message(self) -> bytes:
-        try:
-            async with asyncio.timeout(RECEIVE_TIMEOUT_SECONDS):
-                message = await self._receive()
-        except TimeoutError:
-            raise SlowBody(f"no data for {RECEIVE_TIMEOUT_SECONDS:.0f} seconds") from None
+        message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk: bytes = message.get("body", b"")

@@ -13,6 +13,7 @@ _STATUS: tuple[tuple[type[RegistryError], int], ...] = (
     (errors.Forbidden, 403),
     (errors.NotFound, 404),
     (errors.NotAllowed, 405),
+    (errors.TooSlow, 408),
     (errors.Conflict, 409),
     (errors.Gone, 410),
     (errors.PreconditionFailed, 412),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -107,9 +108,7 @@ class Proxies:
             scheme = headers.get("x-forwarded-proto", scheme).split(",")[0].strip()
             host = headers.get("x-forwarded-host", host).split(",")[0].strip()
             prefix = headers.get("x-forwarded-prefix", "").split(",")[0].strip().rstrip("/")
-        if scheme not in {"http", "https"}:
-            scheme = "http"
-        return f"{scheme}://{checked_host(host)}{prefix if _is_plain(prefix) else ''}"
+        return _base_url(scheme, host, prefix)
 
     def _is_trusted(self, address: str) -> bool:
         try:
@@ -119,25 +118,35 @@ class Proxies:
         return any(parsed in network for network in self._trusted)
 
 
-def read_scope(scope: Mapping[str, Any], client: str = "") -> Incoming:
+def read_scope(scope: Mapping[str, Any]) -> Incoming:
     """An ASGI scope as an Incoming. Repeated headers are joined by a comma, except those that must be single."""
+    raw = scope["headers"]
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+    if len(headers) < len(raw):
+        headers = _joined(raw)
+    if sum(map(len, headers)) + sum(map(len, headers.values())) > MAX_HEADER_BYTES:
+        raise Invalid(f"the headers are larger than {MAX_HEADER_BYTES} bytes")
+    peer = scope.get("client")
+    return Incoming(scope["method"], scope["raw_path"], scope["query_string"], headers, peer[0] if peer else "")
+
+
+def _joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     headers: dict[str, str] = {}
-    size = 0
-    for name, value in scope["headers"]:
-        size += len(name) + len(value)
-        key = name.decode("latin-1")
-        text = value.decode("latin-1")
+    for name, value in raw:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
         if key in headers:
             if key in _SINGLE:
                 raise Invalid(f"repeated header {key}")
             text = f"{headers[key]}; {text}" if key == "cookie" else f"{headers[key]}, {text}"
         headers[key] = text
-    if size > MAX_HEADER_BYTES:
-        raise Invalid(f"the headers are larger than {MAX_HEADER_BYTES} bytes")
-    peer = scope.get("client")
-    return Incoming(
-        scope["method"], scope["raw_path"], scope["query_string"], headers, client or (peer[0] if peer else "")
-    )
+    return headers
+
+
+@lru_cache(maxsize=1_024)
+def _base_url(scheme: str, host: str, prefix: str) -> str:
+    if scheme not in {"http", "https"}:
+        scheme = "http"
+    return f"{scheme}://{checked_host(host)}{prefix if _is_plain(prefix) else ''}"
 
 
 def checked_host(host: str) -> str:

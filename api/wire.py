@@ -24,7 +24,7 @@ from api.answers import (
     send_prepared,
     send_stream,
 )
-from api.bodies import BATCH_BYTES, ClientGone, Intake, Receive, Received, SlowBody, drain, receive_body
+from api.bodies import BATCH_BYTES, ClientGone, Intake, Received, drain, receive_body
 from api.errors import error_headers, status_of
 from api.forgery import refuse_forged
 from api.incoming import Incoming
@@ -116,12 +116,12 @@ class Exchange:
     __slots__ = ("base_url", "incoming", "pathsend", "receive", "request_id", "send", "template")
 
     def __init__(
-        self, incoming: Incoming, base_url: str, request_id: str, receive: Receive, send: Send, *, pathsend: bool
+        self, incoming: Incoming, base_url: str, request_id: str, receive: Intake, send: Send, *, pathsend: bool
     ) -> None:
         self.incoming = incoming
         self.base_url = base_url
         self.request_id = request_id
-        self.receive = Intake(receive)
+        self.receive = receive
         self.send = send
         self.pathsend = pathsend
         self.template = ""
@@ -131,13 +131,13 @@ class DocumentCache:
     """Prepared answers by key, least recently used out first, bounded by bytes. Used from the event loop only."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._entries: OrderedDict[tuple[UUID, str, str, int], Prepared | File] = OrderedDict()
+        self._entries: OrderedDict[str, Prepared | File] = OrderedDict()
         self._max_bytes = max_bytes
         self.bytes = 0
         self.hits = 0
         self.misses = 0
 
-    def get(self, key: tuple[UUID, str, str, int]) -> Prepared | File | None:
+    def get(self, key: str) -> Prepared | File | None:
         """The entry, if it is held."""
         entry = self._entries.get(key)
         if entry is None:
@@ -147,7 +147,7 @@ class DocumentCache:
         self._entries.move_to_end(key)
         return entry
 
-    def put(self, key: tuple[UUID, str, str, int], entry: Prepared | File) -> None:
+    def put(self, key: str, entry: Prepared | File) -> None:
         """Hold an entry, unless it would take a quarter of the room."""
         size = _size(entry)
         if size > self._max_bytes // 4 or key in self._entries:
@@ -163,11 +163,15 @@ class DocumentCache:
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Where the document that an address asks for was found last: a shortcut, good while repositories do not change."""
+    """Where the answer to an address was found last: a shortcut, good while repositories and its scope do not change.
+
+    cached: the key of the answer in the cache, at that revision.
+    """
 
     resolved: Resolved
-    wanted: DocumentKey
-    revision: int | None
+    scope: str
+    revision: int
+    cached: str
     template: str
     generation: int
 
@@ -230,15 +234,14 @@ class Wire:
         principal = self._remembered(incoming)
         if principal is None or not self._access.allows(principal, plan.resolved, "read"):
             return None
-        content, scope = plan.resolved.content, plan.wanted.scope
-        revision = plan.revision if plan.revision is not None else self._revisions.remembered(content, scope)
-        if revision is None:
+        resolved = plan.resolved
+        if resolved.at is None and self._revisions.remembered(resolved.content, plan.scope) != plan.revision:
             return None
-        entry = self.cache.get((content, scope, plan.wanted.name, revision))
+        entry = self.cache.get(plan.cached)
         if not isinstance(entry, Prepared):
             return None
         exchange.template = plan.template
-        return await self._send_prepared(exchange, entry, plan.resolved, principal)
+        return await self._send_prepared(exchange, entry, resolved, principal)
 
     async def __call__(self, exchange: Exchange, mounted: Mounted, segments: tuple[str, ...]) -> int:
         """Answer one request; returns the status. 499 when the client went away."""
@@ -323,7 +326,7 @@ class Wire:
             revision = self._revisions.remembered(resolved.content, wanted.scope) if self._is_fresh() else None
         if revision is None:
             revision = await self._in_thread(self._revision, resolved, wanted.scope)
-        key = (resolved.content, wanted.scope, wanted.name, revision)
+        key = _cache_key(resolved.content, wanted, revision)
         entry = self.cache.get(key)
         if entry is None:
             call = Call(request, resolved.repository, resolved.content, revision, principal, SYSTEM, self._services)
@@ -335,8 +338,7 @@ class Wire:
             return await self._send(exchange, entry, resolved, principal)
         if len(self._plans) >= MAX_PLANS:
             self._plans.clear()
-        past = revision if resolved.at is not None else None
-        plan = Plan(resolved, wanted, past, exchange.template, generation)
+        plan = Plan(resolved, wanted.scope, revision, key, exchange.template, generation)
         self._plans[_plan_key(exchange.incoming, exchange.base_url)] = plan
         return await self._send_prepared(exchange, entry, resolved, principal)
 
@@ -473,12 +475,8 @@ class Wire:
 
     def _caching(self, resolved: Resolved, principal: Principal, file: File | None) -> Headers:
         """Immutable bytes for ever, documents to be revalidated; nothing shared that a credential was needed for."""
-        private = b"private, " if principal.authenticated or not resolved.repository.public else b"public, "
-        how = b"max-age=31536000, immutable" if file is not None and file.immutable else b"no-cache"
-        headers = [(b"cache-control", private + how)]
-        if private == b"private, ":
-            headers.append(_VARY)
-        return headers
+        private = principal.authenticated or not resolved.repository.public
+        return _CACHING[private, file is not None and file.immutable]
 
     def _count(self, exchange: Exchange, file: File | None, resolved: Resolved) -> None:
         incoming = exchange.incoming
@@ -501,7 +499,7 @@ class Wire:
 
     async def _refuse(self, exchange: Exchange, mounted: Mounted, request: Request, error: RegistryError) -> int:
         incoming = exchange.incoming
-        status = 408 if isinstance(error, SlowBody) else status_of(error)
+        status = status_of(error)
         answer = mounted.error(request, error, status)
         extra = encoded(error_headers(error, browser=_is_browser(incoming.headers)))
         extra.append((b"cache-control", b"no-store"))
@@ -526,7 +524,19 @@ def _plan_key(incoming: Incoming, base_url: str) -> tuple[bytes, bytes, str, str
     return incoming.raw_path, incoming.query_string, incoming.headers.get("accept", ""), base_url
 
 
+def _cache_key(content: UUID, wanted: DocumentKey, revision: int) -> str:
+    """One text, because it is hashed once and then only looked up; the length keeps scope and name apart."""
+    return f"{content.hex} {revision} {len(wanted.scope)} {wanted.scope} {wanted.name}"
+
+
 _READS = frozenset({"GET", "HEAD"})
+_CACHING: dict[tuple[bool, bool], Headers] = {
+    (False, False): [(b"cache-control", b"public, no-cache")],
+    (False, True): [(b"cache-control", b"public, max-age=31536000, immutable")],
+    (True, False): [(b"cache-control", b"private, no-cache"), _VARY],
+    (True, True): [(b"cache-control", b"private, max-age=31536000, immutable"), _VARY],
+}
+"""By whether it is private and whether it is immutable."""
 
 
 class _NotADocument(Exception):

@@ -12,12 +12,15 @@ from application.ports import Spooled
 from application.publishing import NewFile, Properties, Target
 from application.services import Services
 from application.upload_sessions import UploadRequest, UploadResult
+from domain.digests import Hasher
 from domain.errors import Invalid
 from domain.event import Metadata
 from domain.ids import artifact_id
 
 MAX_SEGMENT_BYTES = 255
 MAX_PATH_BYTES = 2_048
+
+_CHUNK_BYTES = 1 << 20
 
 
 class PathTooLong(Invalid):
@@ -58,45 +61,65 @@ class Depositor:
         self, repository: RepositoryRow, path: str, spooled: Spooled, request: UploadRequest, meta: Metadata
     ) -> UploadResult:
         """Publish; the result names the path at which the format put the file."""
-        target = Target(repository.id, repository.settings, meta)
-        found = self._services.formats.by_key(repository.format)
-        if found is None:
-            raise Invalid(f"format {repository.format!r} is not supported by this version")
-        if found.deposit is None:
-            file = plain_file(path, spooled, request)
-            self._services.publishing.publish(
-                target, [msgspec.structs.replace(file, algorithms=found.digests, overwrite=found.overwrite)]
-            )
-        else:
-            path = found.deposit(
-                Deposit(
-                    path=path,
-                    spooled=spooled,
-                    services=self._services,
-                    target=target,
-                    media_type=request.content_type,
-                    version=request.artifact_version or "",
-                    properties=properties_of(request.artifact_metadata_properties) or {},
-                )
-            )
+        given = Deposit(
+            path=path,
+            spooled=spooled,
+            services=self._services,
+            target=Target(repository.id, repository.settings, meta),
+            media_type=request.content_type,
+            version=request.artifact_version or "",
+            properties=properties_of(request.artifact_metadata_properties) or {},
+        )
+        metadata = msgspec.json.encode(request.artifact_metadata or {})
+        path = deposit(repository, given, name=request.artifact_name or "", metadata=metadata)
         return UploadResult(artifact_id(repository.id, path), path, spooled.size_bytes, spooled.sha256)
 
 
-def plain_file(path: str, spooled: Spooled, request: UploadRequest) -> NewFile:
+def deposit(repository: RepositoryRow, given: Deposit, *, name: str = "", metadata: bytes = b"{}") -> str:
+    """Publish a file by its format's own way if it has one, else as it is; gives the path at which it is now.
+
+    name, metadata: for files that are taken as they are; a format that reads files knows better.
+    """
+    found = given.services.formats.by_key(repository.format)
+    if found is None:
+        raise Invalid(f"format {repository.format!r} is not supported by this version")
+    given = msgspec.structs.replace(given, spooled=_with_digests(given.spooled, found.digests))
+    if found.deposit is not None:
+        return found.deposit(given)
+    file = plain_file(given, name, metadata)
+    file = msgspec.structs.replace(file, algorithms=found.digests, overwrite=found.overwrite)
+    given.services.publishing.publish(given.target, [file])
+    return file.path
+
+
+def plain_file(given: Deposit, name: str = "", metadata: bytes = b"{}") -> NewFile:
     """A file of which only its path is known. With three segments or more the first is its name, the second its
     version; otherwise the file name is, and there is no version; what the client said goes before either.
     """
-    segments = path.split("/")
-    name, version = (segments[0], segments[1]) if len(segments) > 2 else (segments[-1], "")
+    segments = given.path.split("/")
+    own_name, version = (segments[0], segments[1]) if len(segments) > 2 else (segments[-1], "")
     return NewFile(
-        path=path,
-        spooled=spooled,
-        media_type=request.content_type,
-        name=request.artifact_name or name,
-        version=request.artifact_version or version,
-        metadata=msgspec.json.encode(request.artifact_metadata or {}),
-        properties=properties_of(request.artifact_metadata_properties),
+        path=given.path,
+        spooled=given.spooled,
+        media_type=given.media_type or "application/octet-stream",
+        name=name or own_name,
+        version=given.version or version,
+        metadata=metadata,
+        properties=given.properties or None,
+        precondition=given.precondition,
     )
+
+
+def _with_digests(spooled: Spooled, algorithms: tuple[str, ...]) -> Spooled:
+    """The received bytes with all digests that a format publishes; read once more where some were not computed."""
+    missing = tuple(name for name in algorithms if name not in spooled.digests)
+    if not missing:
+        return spooled
+    hasher = Hasher(missing)
+    with spooled.open() as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            hasher.update(chunk)
+    return msgspec.structs.replace(spooled, digests={**spooled.digests, **hasher.digests()})
 
 
 def properties_of(given: dict[str, Any] | None) -> Properties | None:

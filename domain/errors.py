@@ -83,6 +83,12 @@ class TooLarge(RegistryError):
     code = "PAYLOAD_TOO_LARGE"
 
 
+class TooSlow(RegistryError):
+    """The body of a request did not come in time (RFC 9110 section 15.5.9)."""
+
+    code = "REQUEST_TIMEOUT"
+
+
 class TooMany(RegistryError):
     """Too many requests from this caller; `retry_after_seconds` says when to come back."""
 

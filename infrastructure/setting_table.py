@@ -128,6 +128,13 @@ SECTIONS: tuple[Section, ...] = (
                 "Time limit of a request; transfers of bytes are exempt",
             ),
             Setting(
+                "AK_BODY_IDLE_SECS",
+                "body_idle_seconds",
+                "60",
+                whole(1, _DAY_SECONDS),
+                "A request body that brings nothing for so long, or after that under 1 KiB/s on average, is given up",
+            ),
+            Setting(
                 "AUTH_MAX_CONCURRENCY",
                 "auth_max_concurrency",
                 Computed("8 for each core, at least 32", lambda _: max(32, 8 * _CORES)),

@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     job_threads: int
     max_concurrency: int
     request_timeout_seconds: int
+    body_idle_seconds: int
     auth_max_concurrency: int
 
     database_url: str | None

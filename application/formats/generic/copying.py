@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
@@ -87,6 +87,11 @@ def place_in(call: Call, key: str, raw_path: str, action: Action) -> Place:
     if action != "read":
         resolved.require_present(action)
     return Place(resolved, read_address(raw_path))
+
+
+def quoted(path: str) -> str:
+    """A decoded path as it would have been sent."""
+    return quote(path)
 
 
 def transfer(
