@@ -103,4 +103,3 @@ def scope(path: str, **headers: str) -> dict[str, Any]:
         "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
         "extensions": {"http.response.pathsend": {}}, "state": {},
     }  # fmt: skip
-

@@ -42,7 +42,7 @@ def has_wrk() -> bool:
     return shutil.which("wrk") is not None
 
 
-def wrk(url: str, seconds: float, headers: Mapping[str, str] = {}, connections: int = CONNECTIONS) -> Rate:  # noqa: B006
+def wrk(url: str, seconds: float, headers: Mapping[str, str] = {}, connections: int = CONNECTIONS) -> Rate:
     """Requests a second. Raises AssertionError when any answer is not a success."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency"]
     command += [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
@@ -51,7 +51,9 @@ def wrk(url: str, seconds: float, headers: Mapping[str, str] = {}, connections: 
         raise AssertionError(f"{url} is refused:\n{output}")
     per_second = float(_found(r"Requests/sec:\s+([\d.]+)", output))
     requests = int(_found(r"(\d+) requests in", output))
-    return Rate(per_second, _seconds(_found(r"50%\s+(\S+)", output)), _seconds(_found(r"99%\s+(\S+)", output)), requests)
+    return Rate(
+        per_second, _seconds(_found(r"50%\s+(\S+)", output)), _seconds(_found(r"99%\s+(\S+)", output)), requests
+    )
 
 
 def _found(pattern: str, text: str) -> str:

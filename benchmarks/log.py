@@ -96,13 +96,17 @@ def main() -> None:
             )  # fmt: skip
             recorder = PostgresApplicationRecorder(datastore, events_table_name="library_events")
             recorder.create_table()
-            print(f"{'callers':>8} {'ours/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'library/s':>10} {'p99 ms':>8} {'ratio':>7}")
+            print(
+                f"{'callers':>8} {'ours/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'library/s':>10} {'p99 ms':>8} {'ratio':>7}"
+            )
             for callers in (1, 8, 64):
                 rounds = [
                     (drive(ours(log), callers, arguments.seconds), drive(library(recorder), callers, arguments.seconds))
                     for _ in range(arguments.rounds)
                 ]
-                mine, theirs = sorted(rounds, key=lambda pair: pair[0].per_second / pair[1].per_second)[len(rounds) // 2]
+                mine, theirs = sorted(rounds, key=lambda pair: pair[0].per_second / pair[1].per_second)[
+                    len(rounds) // 2
+                ]
                 ratio = statistics.median(a.per_second / b.per_second for a, b in rounds)
                 print(
                     f"{callers:>8} {mine.per_second:>9.0f} {mine.p50_ms:>8.2f} {mine.p99_ms:>8.2f} "

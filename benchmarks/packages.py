@@ -41,7 +41,10 @@ def python_upload(path: str, made: Sample, credential: Credential) -> Request:
         "metadata_version": "2.4", "name": name, "version": version, "summary": f"The {name} sample",
         "sha256_digest": hashlib.sha256(made.content).hexdigest(),
     }  # fmt: skip
-    parts = [f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n' for key, value in fields.items()]
+    parts = [
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+        for key, value in fields.items()
+    ]
     head = "".join(parts) + (
         f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="content"; filename="{made.filename}"\r\n'
         "Content-Type: application/octet-stream\r\n\r\n"

@@ -111,6 +111,9 @@ class Denied(list[tuple[str, str, str]]):
 class _Nothing:
     """The Observer port, which observes nothing."""
 
+    def begin(self) -> None:
+        pass
+
     def request(self, method: str, template: str, status: int, seconds: float) -> None:
         pass
 
@@ -208,7 +211,7 @@ class Registry:
     def repository(
         self,
         key: str,
-        format: str,  # noqa: A002 - the field's own name
+        format: str,
         *,
         kind: Kind = "local",
         public: bool = True,
@@ -346,11 +349,14 @@ async def _exchange(app: AsgiApp, scope: dict[str, Any], chunks: list[bytes], tr
     pending = list(chunks)
     started: list[dict[str, Any]] = []
     received = bytearray()
+    answered = asyncio.Event()
 
     async def receive() -> dict[str, Any]:
         if pending:
             chunk = pending.pop(0)
             return {"type": "http.request", "body": chunk, "more_body": bool(pending) or truncated}
+        if not truncated:
+            await answered.wait()  # who sent all of its request stays for the answer
         return {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
@@ -359,6 +365,8 @@ async def _exchange(app: AsgiApp, scope: dict[str, Any], chunks: list[bytes], tr
             started.append(message)
         else:
             received.extend(message.get("body", b""))
+            if not message.get("more_body", False):
+                answered.set()
 
     await app(scope, receive, send)
     if not started:

@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -31,7 +33,7 @@ class Uploader:
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(threads)]
 
-    def __enter__(self) -> Uploader:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -70,7 +72,7 @@ def _everything_is_there(running: Live, paths: list[str]) -> None:
 @pytest.mark.parametrize("victim", ["api worker", "api", "project", "work", "valkey-server", "postgres"])
 def test_a_process_that_is_killed_costs_no_acknowledged_write(running: Live, victim: str) -> None:
     pids = running.children()
-    name = victim.split()[0]
+    name = victim.split(maxsplit=1)[0]
     target = pids[name][-1] if victim == "api worker" else pids[name][0]
     with Uploader(running, victim.replace(" ", "-")) as uploads:
         time.sleep(1.0)
@@ -123,8 +125,7 @@ def test_the_death_of_the_supervisor_ends_everything_and_the_next_start_recovers
 
 def _alive(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 

@@ -1,7 +1,7 @@
 """A whole worker process with its projector, wired by the composition root, spoken to over ASGI without a socket.
 
-    with whole(dsn, tmp_path, ADMIN_PASSWORD="chosen with care") as running:
-        answer = running.call("GET", "/api/v1/users", auth=("admin", "chosen with care"))
+with whole(dsn, tmp_path, ADMIN_PASSWORD="chosen with care") as running:
+    answer = running.call("GET", "/api/v1/users", auth=("admin", "chosen with care"))
 """
 
 from __future__ import annotations
