@@ -11,12 +11,13 @@ from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from api.app import App
 from api.errors import error_headers, status_of
 from api.guards import check_declared, enforce
+from api.http.docs import DocsController
 from api.http.given import Answer
 from api.throttling import Throttle, tell_allowance
 from application.limits import Limits
@@ -73,8 +74,8 @@ def _openapi(version: str) -> OpenAPIConfig:
         title="Artifact Keeper",
         version=version,
         description="Repositories, artifacts, accounts, audit, time travel. Package clients use their own protocols.",
-        openapi_router=Router("/api/v1", route_handlers=[], opt={"needs": "anonymous"}, include_in_schema=False),
-        render_plugins=[SwaggerRenderPlugin(path="/docs")],
+        openapi_router=Router("/api/v1", route_handlers=[DocsController], opt={"needs": "anonymous"}, include_in_schema=False),
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         components=Components(
             security_schemes={
                 "bearer": SecurityScheme(type="http", scheme="bearer"),

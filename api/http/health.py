@@ -13,7 +13,7 @@ from litestar import Controller, Response, get
 from api.app import App
 from api.exposition import CONTENT_TYPE
 from api.http.given import GivenApp
-from application.health import Check, Probe
+from application.health import Check, Probe, Status
 
 NO_STORE = {"cache-control": "no-store"}
 
@@ -39,17 +39,18 @@ class HealthBody(msgspec.Struct, frozen=True, omit_defaults=True):
     dirty: bool | None = None
 
 
-class SetupCheck(msgspec.Struct, frozen=True):
-    """Whether the first administrator has chosen a password; it does not keep the registry from being ready."""
+class ReadyCheck(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a check found; `setup_complete` has words of its own and does not keep the registry from being ready."""
 
-    status: Literal["complete", "incomplete"]
+    status: Status | Literal["complete", "incomplete"]
+    message: str | None = None
 
 
 class ReadyBody(msgspec.Struct, frozen=True):
     """ready while requests would be answered rightly."""
 
     status: Literal["ready", "not_ready"]
-    checks: dict[str, Check | SetupCheck]
+    checks: dict[str, ReadyCheck]
 
 
 class LiveBody(msgspec.Struct, frozen=True):
@@ -120,10 +121,8 @@ def _health(app: App) -> Response[HealthBody]:
 def _ready(app: App) -> Response[ReadyBody]:
     found = _ask(app.probes.readiness)
     ready = all(check.status == "healthy" for check in found.values())
-    checks: dict[str, Check | SetupCheck] = {
-        **found,
-        "setup_complete": SetupCheck("incomplete" if app.setup_lock.locked else "complete"),
-    }
+    checks = {name: ReadyCheck(check.status, check.message) for name, check in found.items()}
+    checks["setup_complete"] = ReadyCheck("incomplete" if app.setup_lock.locked else "complete")
     return Response(
         ReadyBody("ready" if ready else "not_ready", checks), status_code=200 if ready else 503, headers=NO_STORE
     )
