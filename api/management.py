@@ -74,7 +74,9 @@ def _openapi(version: str) -> OpenAPIConfig:
         title="Artifact Keeper",
         version=version,
         description="Repositories, artifacts, accounts, audit, time travel. Package clients use their own protocols.",
-        openapi_router=Router("/api/v1", route_handlers=[DocsController], opt={"needs": "anonymous"}, include_in_schema=False),
+        openapi_router=Router(
+            "/api/v1", route_handlers=[DocsController], opt={"needs": "anonymous"}, include_in_schema=False
+        ),
         render_plugins=[JsonRenderPlugin(path="/openapi.json")],
         components=Components(
             security_schemes={
