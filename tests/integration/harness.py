@@ -275,7 +275,7 @@ class Registry:
             "server": ("127.0.0.1", 80),
             "extensions": {},
         }
-        future = asyncio.run_coroutine_threadsafe(_exchange(self.app, scope, chunks, truncated), self._loop)
+        future = asyncio.run_coroutine_threadsafe(exchange(self.app, scope, chunks, truncated), self._loop)
         return future.result(ANSWER_SECONDS)
 
     @contextmanager
@@ -345,7 +345,8 @@ def _name_of(headers: Mapping[str, str]) -> str:
 AsgiApp = Callable[[dict[str, Any], Callable[[], Awaitable[dict[str, Any]]], Callable[..., Awaitable[None]]], Any]
 
 
-async def _exchange(app: AsgiApp, scope: dict[str, Any], chunks: list[bytes], truncated: bool) -> Reply:
+async def exchange(app: AsgiApp, scope: dict[str, Any], chunks: list[bytes], truncated: bool) -> Reply:
+    """One request to an ASGI application. truncated: the client goes away after the chunks."""
     pending = list(chunks)
     started: list[dict[str, Any]] = []
     received = bytearray()

@@ -25,30 +25,35 @@ from api.composition.projector import compose_projector
 from application.log import Change
 from domain.event import SYSTEM, Event
 from infrastructure.settings import load_settings
-from tests.integration.harness import Reply, _exchange
+from tests.integration.harness import Reply, exchange
 
 ADMIN_PASSWORD = "chosen with care"
 ANSWER_SECONDS = 60.0
+CLIENT = "192.0.2.7"
 _SECRET = "9f1b7c0d5e3a48627d0f6c1e8b5a3947"
 
 Raw = Sequence[tuple[bytes, bytes]]
+Auth = Mapping[str, str] | tuple[str, str] | str | None
+"""Headers that say who asks, a name and a password, or a token."""
 
 
 class Product:
-    """Workers, a projector, and what tests arrange through the API itself. admin: headers of the administrator."""
+    """Workers, a projector, and what tests arrange through the API itself. admin: headers of the administrator.
 
-    def __init__(self, dsn: str, directory: Path, *, workers: int = 1, **environ: str) -> None:
-        settings = load_settings(
-            {
-                "DATABASE_URL": dsn,
-                "AK_DATA_DIR": str(directory),
-                "JWT_SECRET": _SECRET,
-                "AK_INSTANCE_KEY": _SECRET[::-1],
-                "ADMIN_PASSWORD": ADMIN_PASSWORD,
-                "RATE_LIMIT_ENABLED": "false",
-                **environ,
-            }
-        )
+    environ: settings by their names; None takes back one that is made here.
+    """
+
+    def __init__(self, dsn: str, directory: Path, *, workers: int = 1, **environ: str | None) -> None:
+        chosen = {
+            "DATABASE_URL": dsn,
+            "AK_DATA_DIR": str(directory),
+            "JWT_SECRET": _SECRET,
+            "AK_INSTANCE_KEY": _SECRET[::-1],
+            "ADMIN_PASSWORD": ADMIN_PASSWORD,
+            "RATE_LIMIT_ENABLED": "false",
+            **environ,
+        }
+        settings = load_settings({name: value for name, value in chosen.items() if value is not None})
         self.settings = settings
         self._projector_core = open_core(settings, max_connections=4)
         self._projector = compose_projector(self._projector_core)
@@ -76,22 +81,23 @@ class Product:
         self,
         method: str,
         target: str | bytes,
-        body: object = b"",
+        body: object = None,
         *,
-        auth: Mapping[str, str] | None = None,
+        auth: Auth = None,
         headers: Mapping[str, str] | None = None,
+        client: str = CLIENT,
         worker: int = 0,
     ) -> Reply:
-        """One request. body: bytes, or what becomes JSON. auth: headers that say who asks."""
+        """One request. body: bytes, or what becomes JSON."""
         path, _, query = (target.encode() if isinstance(target, str) else target).partition(b"?")
-        sent = {"host": "registry.example", **(auth or {}), **(headers or {})}
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        if not isinstance(body, bytes):
+        sent = {"host": "registry.example", **credential(auth), **(headers or {})}
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        if data and data is not body:
             sent.setdefault("content-type", "application/json")
         if data or method in {"PUT", "POST", "PATCH"}:
             sent.setdefault("content-length", str(len(data)))
         pairs = [(name.lower().encode(), value.encode("latin-1")) for name, value in sent.items()]
-        return self.raw(method, path, query, pairs, [data], worker=worker)
+        return self.raw(method, path, query, pairs, [data], client=client, worker=worker)
 
     def raw(
         self,
@@ -102,6 +108,7 @@ class Product:
         chunks: Iterable[bytes] = (b"",),
         *,
         truncated: bool = False,
+        client: str = CLIENT,
         worker: int = 0,
     ) -> Reply:
         """One request in the bytes that a server would pass on. truncated: the client goes away after the chunks."""
@@ -116,17 +123,17 @@ class Product:
             "root_path": "",
             "query_string": query,
             "headers": list(headers),
-            "client": ("192.0.2.7", "50000"),
+            "client": (client, "50000"),
             "server": ("registry.example", 80),
             "extensions": {},
         }
         gate: Any = self.workers[worker].gate
-        exchange = _exchange(gate, scope, list(chunks), truncated)
-        return asyncio.run_coroutine_threadsafe(exchange, self._loops[worker]).result(ANSWER_SECONDS)
+        answer = exchange(gate, scope, list(chunks), truncated)
+        return asyncio.run_coroutine_threadsafe(answer, self._loops[worker]).result(ANSWER_SECONDS)
 
     # what tests arrange
 
-    def done(self, method: str, target: str, body: object = b"", **options: Any) -> Any:
+    def done(self, method: str, target: str, body: object = None, **options: Any) -> Any:
         """A call as administrator that must succeed; its JSON, if it has any."""
         reply = self.call(method, target, body, **{"auth": self.admin, **options})
         assert reply.status < 300, (method, target, reply.status, reply.body)
@@ -159,7 +166,7 @@ class Product:
         permission: str = self.done("POST", "/api/v1/permissions", body)["id"]
         return permission
 
-    def user_id(self, auth: Mapping[str, str]) -> str:
+    def user_id(self, auth: Auth) -> str:
         found: str = self.done("GET", "/api/v1/auth/me", auth=auth)["id"]
         return found
 
@@ -175,7 +182,7 @@ class Product:
 
 
 @contextmanager
-def product(dsn: str, directory: Path, *, workers: int = 1, **environ: str) -> Iterator[Product]:
+def product(dsn: str, directory: Path, *, workers: int = 1, **environ: str | None) -> Iterator[Product]:
     """A running product; ended with the block."""
     running = Product(dsn, directory, workers=workers, **environ)
     try:
@@ -192,3 +199,12 @@ def basic(user: str, password: str) -> dict[str, str]:
 def bearer(secret: str) -> dict[str, str]:
     """The header of a token."""
     return {"authorization": f"Bearer {secret}"}
+
+
+def credential(auth: Auth) -> dict[str, str]:
+    """The headers that say who asks."""
+    if auth is None:
+        return {}
+    if isinstance(auth, str):
+        return bearer(auth)
+    return basic(*auth) if isinstance(auth, tuple) else dict(auth)

@@ -13,9 +13,9 @@ import pytest
 
 from domain.permissions import SYSTEM_TARGET
 from tests.integration.harness import Reply
-from tests.integration.whole import Whole, whole
+from tests.integration.product import ADMIN_PASSWORD, Product, product
 
-ADMIN = ("admin", "chosen with care")
+ADMIN = ("admin", ADMIN_PASSWORD)
 PASSWORD = "correct horse battery"
 API = "/api/v1"
 
@@ -23,17 +23,16 @@ TOKEN = re.compile(r"[0-9a-f]{8}_[0-9a-f]{32}\Z")
 
 
 @pytest.fixture(scope="module")
-def running(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+def running(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     directory: Path = tmp_path_factory.mktemp("data")
-    environ = {"SKIP_ADMIN_PROVISIONING": "false", "ADMIN_PASSWORD": ADMIN[1], "RATE_LIMIT_ENABLED": "false"}
-    with whole(postgres_dsn, directory, **environ) as started:
+    with product(postgres_dsn, directory) as started:
         yield started
 
 
 class Person:
     """A fresh user."""
 
-    def __init__(self, running: Whole, *, admin: bool = False) -> None:
+    def __init__(self, running: Product, *, admin: bool = False) -> None:
         self.name = f"user-{uuid4().hex[:8]}"
         self.auth = (self.name, PASSWORD)
         body = {"username": self.name, "email": f"{self.name}@example.org", "password": PASSWORD, "is_admin": admin}
@@ -42,7 +41,7 @@ class Person:
 
 
 @pytest.fixture
-def ann(running: Whole) -> Person:
+def ann(running: Product) -> Person:
     return Person(running)
 
 
@@ -59,7 +58,7 @@ def refused(answer: Reply, status: int, code: str) -> str:
     return str(body["message"])
 
 
-def sign_in(running: Whole, person: Person) -> dict[str, Any]:
+def sign_in(running: Product, person: Person) -> dict[str, Any]:
     body = {"username": person.name, "password": person.auth[1]}
     answer: dict[str, Any] = ok(running.call("POST", f"{API}/auth/login", body))
     return answer
@@ -73,7 +72,7 @@ def cookies_of(answer: Reply) -> SimpleCookie:
     return cookies
 
 
-def repository(running: Whole, *, public: bool = False, auth: tuple[str, str] = ADMIN) -> dict[str, Any]:
+def repository(running: Product, *, public: bool = False, auth: tuple[str, str] = ADMIN) -> dict[str, Any]:
     key = f"libs-{uuid4().hex[:8]}"
     body = {"key": key, "name": key, "format": "generic", "repo_type": "local", "is_public": public}
     answer: dict[str, Any] = ok(running.call("POST", f"{API}/repositories", body, auth=auth))
@@ -83,7 +82,7 @@ def repository(running: Whole, *, public: bool = False, auth: tuple[str, str] = 
 # sessions
 
 
-def test_signing_in_gives_tokens_and_cookies(running: Whole, ann: Person) -> None:
+def test_signing_in_gives_tokens_and_cookies(running: Product, ann: Person) -> None:
     answer = running.call("POST", f"{API}/auth/login", {"username": ann.name, "password": PASSWORD})
     body = ok(answer)
     assert set(body) == {"access_token", "refresh_token", "expires_in", "token_type", "must_change_password"}
@@ -121,7 +120,7 @@ def test_signing_in_gives_tokens_and_cookies(running: Whole, ann: Person) -> Non
         (b"\xff\xfe", 400),
     ],
 )
-def test_sign_ins_that_cannot_succeed_say_no_more_than_that(running: Whole, body: object, status: int) -> None:
+def test_sign_ins_that_cannot_succeed_say_no_more_than_that(running: Product, body: object, status: int) -> None:
     answer = running.call("POST", f"{API}/auth/login", body)
     assert answer.status == status, answer.body
     assert set(answer.json()) == {"code", "message"}
@@ -129,7 +128,7 @@ def test_sign_ins_that_cannot_succeed_say_no_more_than_that(running: Whole, body
         assert answer.json() == {"code": "AUTH_ERROR", "message": "invalid username or password"}
 
 
-def test_nobody_is_kept_from_signing_in_by_an_old_credential(running: Whole, ann: Person) -> None:
+def test_nobody_is_kept_from_signing_in_by_an_old_credential(running: Product, ann: Person) -> None:
     old = sign_in(running, ann)
     body = {"new_password": "another good one", "current_password": PASSWORD}
     ok(running.call("POST", f"{API}/users/me/password", body, auth=old["access_token"]))
@@ -144,7 +143,7 @@ def test_nobody_is_kept_from_signing_in_by_an_old_credential(running: Whole, ann
     ok(running.call("GET", f"{API}/setup/status", headers=stale))
 
 
-def test_refreshing_works_by_body_and_by_cookie(running: Whole, ann: Person) -> None:
+def test_refreshing_works_by_body_and_by_cookie(running: Product, ann: Person) -> None:
     first = sign_in(running, ann)
     second = ok(running.call("POST", f"{API}/auth/refresh", {"refresh_token": first["refresh_token"]}))
     assert set(second) == set(first)
@@ -155,7 +154,7 @@ def test_refreshing_works_by_body_and_by_cookie(running: Whole, ann: Person) -> 
         assert running.call("POST", f"{API}/auth/refresh", body).status == 401
 
 
-def test_signing_out_ends_the_session_and_takes_the_cookies_back(running: Whole, ann: Person) -> None:
+def test_signing_out_ends_the_session_and_takes_the_cookies_back(running: Product, ann: Person) -> None:
     for how in ("body", "cookie", "bearer"):
         session = sign_in(running, ann)
         body = {"refresh_token": session["refresh_token"]} if how == "body" else None
@@ -170,7 +169,7 @@ def test_signing_out_ends_the_session_and_takes_the_cookies_back(running: Whole,
     assert running.call("POST", f"{API}/auth/logout").status == 200
 
 
-def test_a_browsers_change_needs_more_than_its_cookie(running: Whole, ann: Person) -> None:
+def test_a_browsers_change_needs_more_than_its_cookie(running: Product, ann: Person) -> None:
     browser = {
         "cookie": f"ak_access_token={sign_in(running, ann)['access_token']}",
         "sec-fetch-site": "cross-site",
@@ -183,7 +182,7 @@ def test_a_browsers_change_needs_more_than_its_cookie(running: Whole, ann: Perso
     ok(running.call("POST", f"{API}/auth/tokens", token, headers={**browser, "x-requested-with": "console"}))
 
 
-def test_five_wrong_passwords_lock_the_account(running: Whole, ann: Person) -> None:
+def test_five_wrong_passwords_lock_the_account(running: Product, ann: Person) -> None:
     wrong = {"username": ann.name, "password": "wrong"}
     answers = [running.call("POST", f"{API}/auth/login", wrong) for _ in range(6)]
     right = running.call("POST", f"{API}/auth/login", {"username": ann.name, "password": PASSWORD})
@@ -196,7 +195,7 @@ def test_five_wrong_passwords_lock_the_account(running: Whole, ann: Person) -> N
 # tickets
 
 
-def test_a_ticket_opens_one_download(running: Whole) -> None:
+def test_a_ticket_opens_one_download(running: Product) -> None:
     repo = repository(running)
     path = f"/generic/{repo['key']}/a.txt"
     assert running.call("PUT", path, b"hello", auth=ADMIN).status in (200, 201)
@@ -228,7 +227,7 @@ def test_a_ticket_opens_one_download(running: Whole) -> None:
         "/" + "x" * 3000,
     ],
 )
-def test_a_ticket_is_bound_to_plain_paths_only(running: Whole, path: str) -> None:
+def test_a_ticket_is_bound_to_plain_paths_only(running: Product, path: str) -> None:
     body = {"purpose": "download", "resource_path": path}
     refused(running.call("POST", f"{API}/auth/ticket", body, auth=ADMIN), 400, "VALIDATION_ERROR")
 
@@ -236,7 +235,7 @@ def test_a_ticket_is_bound_to_plain_paths_only(running: Whole, path: str) -> Non
 # users
 
 
-def test_a_user_is_shown_as_the_contract_says(running: Whole) -> None:
+def test_a_user_is_shown_as_the_contract_says(running: Product) -> None:
     name = f"user-{uuid4().hex[:8]}"
     body = {"username": name, "email": f"{name}@example.org", "display_name": "Ann", "unknown": 1}
     created = ok(running.call("POST", f"{API}/users", body, auth=ADMIN))
@@ -257,7 +256,7 @@ def test_a_user_is_shown_as_the_contract_says(running: Whole) -> None:
     assert len(created["generated_password"]) == 20
 
 
-def test_who_must_change_the_password_can_do_nothing_else(running: Whole) -> None:
+def test_who_must_change_the_password_can_do_nothing_else(running: Product) -> None:
     name = f"user-{uuid4().hex[:8]}"
     body = {"username": name, "email": f"{name}@example.org"}
     password = ok(running.call("POST", f"{API}/users", body, auth=ADMIN))["generated_password"]
@@ -294,13 +293,13 @@ def test_who_must_change_the_password_can_do_nothing_else(running: Whole) -> Non
         ({"username": None}, 400, "VALIDATION_ERROR"),
     ],
 )
-def test_users_that_cannot_be_are_refused(running: Whole, change: dict[str, Any], status: int, code: str) -> None:
+def test_users_that_cannot_be_are_refused(running: Product, change: dict[str, Any], status: int, code: str) -> None:
     body = {"username": "somebody", "email": "somebody@example.org", "password": PASSWORD, **change}
     message = refused(running.call("POST", f"{API}/users", body, auth=ADMIN), status, code)
     assert status != 409 or "already exists" in message
 
 
-def test_users_are_listed_searched_and_paged(running: Whole, ann: Person) -> None:
+def test_users_are_listed_searched_and_paged(running: Product, ann: Person) -> None:
     found = ok(running.call("GET", f"{API}/users?search={ann.name}", auth=ADMIN))
     assert [item["username"] for item in found["items"]] == [ann.name]
     assert found["pagination"] == {"page": 1, "per_page": 20, "total": 1, "total_pages": 1}
@@ -312,7 +311,7 @@ def test_users_are_listed_searched_and_paged(running: Whole, ann: Person) -> Non
     assert inactive["items"] == []
 
 
-def test_a_user_is_changed_and_deleted(running: Whole, ann: Person) -> None:
+def test_a_user_is_changed_and_deleted(running: Product, ann: Person) -> None:
     change = {"email": f"new-{ann.name}@example.org", "display_name": "Ann", "is_admin": True}
     changed = ok(running.call("PATCH", f"{API}/users/{ann.id}", change, auth=ADMIN))
     assert (changed["email"], changed["display_name"], changed["is_admin"]) == (change["email"], "Ann", True)
@@ -328,13 +327,13 @@ def test_a_user_is_changed_and_deleted(running: Whole, ann: Person) -> None:
     refused(running.call("DELETE", f"{API}/users/{ann.id}", auth=ADMIN), 404, "NOT_FOUND")
 
 
-def test_nobody_deletes_or_resets_themselves(running: Whole) -> None:
+def test_nobody_deletes_or_resets_themselves(running: Product) -> None:
     me = ok(running.call("GET", f"{API}/auth/me", auth=ADMIN))["id"]
     refused(running.call("DELETE", f"{API}/users/{me}", auth=ADMIN), 400, "VALIDATION_ERROR")
     refused(running.call("POST", f"{API}/users/{me}/password/reset", auth=ADMIN), 400, "VALIDATION_ERROR")
 
 
-def test_a_person_can_be_erased(running: Whole, ann: Person) -> None:
+def test_a_person_can_be_erased(running: Product, ann: Person) -> None:
     ok(running.call("DELETE", f"{API}/users/{ann.id}?erase=true&reason=asked", auth=ADMIN))
     refused(running.call("GET", f"{API}/users/{ann.id}", auth=ADMIN), 404, "NOT_FOUND")
     found = ok(running.call("GET", f"{API}/users?search={ann.name}", auth=ADMIN))
@@ -342,7 +341,7 @@ def test_a_person_can_be_erased(running: Whole, ann: Person) -> None:
     Person(running)
 
 
-def test_an_administrator_resets_and_forces_passwords(running: Whole, ann: Person) -> None:
+def test_an_administrator_resets_and_forces_passwords(running: Product, ann: Person) -> None:
     reset = ok(running.call("POST", f"{API}/users/{ann.id}/password/reset", auth=ADMIN))
     assert set(reset) == {"temporary_password"}
     refused(running.call("GET", f"{API}/auth/me", auth=ann.auth), 401, "AUTH_ERROR")
@@ -355,7 +354,7 @@ def test_an_administrator_resets_and_forces_passwords(running: Whole, ann: Perso
     assert running.call("GET", f"{API}/users/me", auth=ann.auth).status == 428
 
 
-def test_everybody_sees_themselves_and_nobody_else(running: Whole, ann: Person) -> None:
+def test_everybody_sees_themselves_and_nobody_else(running: Product, ann: Person) -> None:
     other = Person(running)
     assert ok(running.call("GET", f"{API}/users/{ann.id}", auth=ann.auth))["username"] == ann.name
     for method, path in (
@@ -392,7 +391,7 @@ def test_everybody_sees_themselves_and_nobody_else(running: Whole, ann: Person) 
         ("/profile/access-tokens", "/profile/access-tokens"),
     ],
 )
-def test_tokens_are_made_listed_and_revoked(running: Whole, ann: Person, create: str, listed: str) -> None:
+def test_tokens_are_made_listed_and_revoked(running: Product, ann: Person, create: str, listed: str) -> None:
     body = {"name": "ci", "scopes": ["read:artifacts"], "expires_in_days": 30}
     made = ok(running.call("POST", API + create, body, auth=ann.auth))
     assert set(made) == {"id", "token", "name"}
@@ -416,7 +415,7 @@ def test_tokens_are_made_listed_and_revoked(running: Whole, ann: Person, create:
     refused(running.call("DELETE", f"{API}{create}/{made['id']}", auth=ann.auth), 404, "NOT_FOUND")
 
 
-def test_a_profile_token_reads_by_default(running: Whole, ann: Person) -> None:
+def test_a_profile_token_reads_by_default(running: Product, ann: Person) -> None:
     ok(running.call("POST", f"{API}/profile/access-tokens", {"name": "ci"}, auth=ann.auth))
     assert ok(running.call("GET", f"{API}/users/me/tokens", auth=ann.auth))["items"][0]["scopes"] == ["read:artifacts"]
 
@@ -425,12 +424,12 @@ def test_a_profile_token_reads_by_default(running: Whole, ann: Person) -> None:
     ("scopes", "status"),
     [(["delete:artifacts"], 403), (["admin"], 403), (["*"], 403), (["read"], 400), ([], 400), ("read:artifacts", 400)],
 )
-def test_scopes_that_may_not_be_given_are_refused(running: Whole, ann: Person, scopes: object, status: int) -> None:
+def test_scopes_that_may_not_be_given_are_refused(running: Product, ann: Person, scopes: object, status: int) -> None:
     answer = running.call("POST", f"{API}/auth/tokens", {"name": "ci", "scopes": scopes}, auth=ann.auth)
     assert answer.status == status, answer.body
 
 
-def test_an_administrators_narrow_token_does_not_administer(running: Whole) -> None:
+def test_an_administrators_narrow_token_does_not_administer(running: Product) -> None:
     def token(*scopes: str) -> str:
         body = {"name": "ci", "scopes": list(scopes)}
         made = ok(running.call("POST", f"{API}/auth/tokens", body, auth=ADMIN))
@@ -443,7 +442,7 @@ def test_an_administrators_narrow_token_does_not_administer(running: Whole) -> N
     assert running.call("POST", f"{API}/auth/tokens", {"name": "t", "scopes": ["admin"]}, auth=narrow).status == 403
 
 
-def test_an_administrator_makes_tokens_for_others(running: Whole, ann: Person) -> None:
+def test_an_administrator_makes_tokens_for_others(running: Product, ann: Person) -> None:
     body = {"name": "ci", "scopes": ["read:artifacts"]}
     made = ok(running.call("POST", f"{API}/users/{ann.id}/tokens", body, auth=ADMIN))
     assert ok(running.call("GET", f"{API}/auth/me", auth=made["token"]))["username"] == ann.name
@@ -451,7 +450,7 @@ def test_an_administrator_makes_tokens_for_others(running: Whole, ann: Person) -
     refused(running.call("GET", f"{API}/auth/me", auth=made["token"]), 401, "UNAUTHORIZED")
 
 
-def test_repository_tokens_open_one_repository(running: Whole, ann: Person) -> None:
+def test_repository_tokens_open_one_repository(running: Product, ann: Person) -> None:
     libs, apps = repository(running), repository(running)
     ok(
         running.call(
@@ -495,7 +494,7 @@ def test_repository_tokens_open_one_repository(running: Whole, ann: Person) -> N
     assert ok(running.call("GET", base, auth=ADMIN))["items"][0]["is_revoked"]
 
 
-def test_repository_tokens_of_others_are_the_administrators_business(running: Whole, ann: Person) -> None:
+def test_repository_tokens_of_others_are_the_administrators_business(running: Product, ann: Person) -> None:
     libs = repository(running, public=True)
     base = f"{API}/repositories/{libs['key']}/tokens"
     made = ok(running.call("POST", base, {"name": "x", "scopes": ["read:artifacts"]}, auth=ADMIN))
@@ -520,7 +519,7 @@ def permission(person: Person, target: str, target_type: str, *actions: str) -> 
     }
 
 
-def test_permissions_are_given_shown_changed_and_revoked(running: Whole, ann: Person) -> None:
+def test_permissions_are_given_shown_changed_and_revoked(running: Product, ann: Person) -> None:
     libs = repository(running)
     shown = f"{API}/repositories/{libs['key']}"
     assert running.call("GET", shown, auth=ann.auth).status == 404
@@ -552,7 +551,7 @@ def test_permissions_are_given_shown_changed_and_revoked(running: Whole, ann: Pe
         refused(running.call(method, f"{API}/permissions/{given['id']}", auth=ADMIN), 404, "NOT_FOUND")
 
 
-def test_a_system_permission_lets_somebody_create_repositories(running: Whole, ann: Person) -> None:
+def test_a_system_permission_lets_somebody_create_repositories(running: Product, ann: Person) -> None:
     body = {"key": f"mine-{ann.name}", "name": "mine", "format": "generic", "repo_type": "local"}
     refused(running.call("POST", f"{API}/repositories", body, auth=ann.auth), 403, "FORBIDDEN")
     system = permission(ann, str(SYSTEM_TARGET), "system", "admin")
@@ -575,7 +574,7 @@ def test_a_system_permission_lets_somebody_create_repositories(running: Whole, a
         {"principal_id": "x"},
     ],
 )
-def test_permissions_about_what_is_not_there_are_refused(running: Whole, ann: Person, wrong: dict[str, Any]) -> None:
+def test_permissions_about_what_is_not_there_are_refused(running: Product, ann: Person, wrong: dict[str, Any]) -> None:
     body = {**permission(ann, repository(running)["id"], "repository", "read"), **wrong}
     refused(running.call("POST", f"{API}/permissions", body, auth=ADMIN), 400, "VALIDATION_ERROR")
 
@@ -583,7 +582,7 @@ def test_permissions_about_what_is_not_there_are_refused(running: Whole, ann: Pe
 # configuration
 
 
-def test_the_configuration_tells_administrators_more(running: Whole, ann: Person) -> None:
+def test_the_configuration_tells_administrators_more(running: Product, ann: Person) -> None:
     plain = ok(running.call("GET", f"{API}/system/config"))
     assert set(plain) == {"max_upload_size_bytes", "demo_mode", "guest_access_enabled", "auth"}
     assert ok(running.call("GET", f"{API}/system/config", auth=ann.auth)) == plain
@@ -592,7 +591,7 @@ def test_the_configuration_tells_administrators_more(running: Whole, ann: Person
     assert ok(running.call("GET", f"{API}/setup/status")) == {"setup_required": False}
 
 
-def test_ids_that_are_none_are_bad_requests(running: Whole) -> None:
+def test_ids_that_are_none_are_bad_requests(running: Product) -> None:
     for path in ("/users/x", "/permissions/x", "/users/x/tokens"):
         refused(running.call("GET", API + path, auth=ADMIN), 400, "VALIDATION_ERROR")
     refused(running.call("DELETE", f"{API}/auth/tokens/x", auth=ADMIN), 400, "VALIDATION_ERROR")

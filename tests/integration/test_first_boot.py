@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.whole import Whole, whole
+from tests.integration.product import Product, product
 
 API = "/api/v1"
 
@@ -20,7 +20,7 @@ def password_of(directory: Path) -> str:
 def test_an_instance_is_locked_until_its_administrator_has_chosen_a_password(
     fresh_postgres_dsn: str, tmp_path: Path
 ) -> None:
-    with whole(fresh_postgres_dsn, tmp_path, SKIP_ADMIN_PROVISIONING="false", SETUP_PASSWORD_HINT="ask ops") as running:
+    with product(fresh_postgres_dsn, tmp_path, ADMIN_PASSWORD=None, SETUP_PASSWORD_HINT="ask ops") as running:
         file = tmp_path / "admin.password"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         for path in ("/", "/pypi/libs/simple/", f"{API}/repositories", f"{API}/users/me"):
@@ -30,7 +30,7 @@ def test_an_instance_is_locked_until_its_administrator_has_chosen_a_password(
         assert status == {"setup_required": True, "setup_password_hint": "ask ops"}
         first = password_of(tmp_path)
 
-    with whole(fresh_postgres_dsn, tmp_path, SKIP_ADMIN_PROVISIONING="false") as running:
+    with product(fresh_postgres_dsn, tmp_path, ADMIN_PASSWORD=None) as running:
         assert password_of(tmp_path) == first
         session = running.call("POST", f"{API}/auth/login", {"username": "admin", "password": first}).json()
         assert session["must_change_password"]
@@ -43,16 +43,16 @@ def test_an_instance_is_locked_until_its_administrator_has_chosen_a_password(
         assert running.call("GET", f"{API}/users", auth=("admin", "chosen with care")).status == 200
         assert running.call("GET", f"{API}/setup/status").json() == {"setup_required": False}
 
-    with whole(fresh_postgres_dsn, tmp_path, SKIP_ADMIN_PROVISIONING="false") as running:
+    with product(fresh_postgres_dsn, tmp_path, ADMIN_PASSWORD=None) as running:
         assert running.call("GET", f"{API}/repositories").status == 200
         assert not file.exists()
 
 
 def test_a_lost_password_file_is_replaced_at_the_next_start(fresh_postgres_dsn: str, tmp_path: Path) -> None:
-    with whole(fresh_postgres_dsn, tmp_path, SKIP_ADMIN_PROVISIONING="false"):
+    with product(fresh_postgres_dsn, tmp_path, ADMIN_PASSWORD=None):
         lost = password_of(tmp_path)
     (tmp_path / "admin.password").unlink()
-    with whole(fresh_postgres_dsn, tmp_path, SKIP_ADMIN_PROVISIONING="false") as running:
+    with product(fresh_postgres_dsn, tmp_path, ADMIN_PASSWORD=None) as running:
         new = password_of(tmp_path)
         assert new != lost
         for password, status in ((lost, 401), (new, 200)):
@@ -61,36 +61,32 @@ def test_a_lost_password_file_is_replaced_at_the_next_start(fresh_postgres_dsn: 
 
 
 def test_two_workers_open_together(fresh_postgres_dsn: str, tmp_path: Path) -> None:
-    environ = {"SKIP_ADMIN_PROVISIONING": "false"}
-    with (
-        whole(fresh_postgres_dsn, tmp_path, **environ) as here,
-        whole(fresh_postgres_dsn, tmp_path, **environ) as there,
-    ):
-        assert {worker.call("GET", f"{API}/repositories").status for worker in (here, there)} == {403}
+    with product(fresh_postgres_dsn, tmp_path, workers=2, ADMIN_PASSWORD=None) as running:
+        assert {running.call("GET", f"{API}/repositories", worker=worker).status for worker in (0, 1)} == {403}
         login = {"username": "admin", "password": password_of(tmp_path)}
-        access = here.call("POST", f"{API}/auth/login", login).json()["access_token"]
+        access = running.call("POST", f"{API}/auth/login", login).json()["access_token"]
         change = {"new_password": "chosen with care", "current_password": login["password"]}
-        assert here.call("POST", f"{API}/users/me/password", change, auth=access).status == 200
-        for worker in (there, here):
-            assert worker.call("GET", f"{API}/repositories").status == 200
-            assert worker.call("GET", f"{API}/auth/me", auth=access).status == 401
+        assert running.call("POST", f"{API}/users/me/password", change, auth=access).status == 200
+        for worker in (1, 0):
+            assert running.call("GET", f"{API}/repositories", worker=worker).status == 200
+            assert running.call("GET", f"{API}/auth/me", auth=access, worker=worker).status == 401
 
 
 @pytest.fixture
-def limited(fresh_postgres_dsn: str, tmp_path: Path) -> Iterator[Whole]:
-    environ = {
-        "SKIP_ADMIN_PROVISIONING": "false",
-        "ADMIN_PASSWORD": "chosen with care",
-        "RATE_LIMIT_API_PER_MIN": "5",
-        "RATE_LIMIT_LOGIN_PER_WINDOW": "2",
-        "RATE_LIMIT_PASSWORD_CHANGE_PER_WINDOW": "1",
-        "RATE_LIMIT_EXEMPT_USERNAMES": "admin",
-    }
-    with whole(fresh_postgres_dsn, tmp_path, **environ) as running:
+def limited(fresh_postgres_dsn: str, tmp_path: Path) -> Iterator[Product]:
+    with product(
+        fresh_postgres_dsn,
+        tmp_path,
+        RATE_LIMIT_ENABLED="true",
+        RATE_LIMIT_API_PER_MIN="5",
+        RATE_LIMIT_LOGIN_PER_WINDOW="2",
+        RATE_LIMIT_PASSWORD_CHANGE_PER_WINDOW="1",
+        RATE_LIMIT_EXEMPT_USERNAMES="admin",
+    ) as running:
         yield running
 
 
-def test_whoever_hurries_is_told_when_to_return(limited: Whole) -> None:
+def test_whoever_hurries_is_told_when_to_return(limited: Product) -> None:
     answers = [limited.call("GET", f"{API}/system/config") for _ in range(6)]
     assert [answer.status for answer in answers] == [200] * 5 + [429]
     assert [answer.header("x-ratelimit-remaining") for answer in answers] == ["4", "3", "2", "1", "0", "0"]
@@ -102,7 +98,7 @@ def test_whoever_hurries_is_told_when_to_return(limited: Whole) -> None:
     assert (exempt.status, exempt.header("x-ratelimit-exempt")) == (200, "true")
 
 
-def test_sign_ins_are_limited_by_name_and_address(limited: Whole) -> None:
+def test_sign_ins_are_limited_by_name_and_address(limited: Product) -> None:
     login = {"username": "nobody", "password": "wrong"}
     answers = [limited.call("POST", f"{API}/auth/login", login).status for _ in range(3)]
     assert answers == [401, 401, 429]
