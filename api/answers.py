@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from api.ranges import Layout, Span, Unsatisfiable, lay_out, wanted_spans
 from application.digest_headers import representation_digest
@@ -28,10 +28,25 @@ SEND_TIMEOUT_SECONDS = 60.0
 MAX_HELD_FILE_BYTES = 64 * 1024
 
 
-class Prepared:
-    """A body that is in memory, with everything made ready once: headers per encoding, validators."""
+class Representation(NamedTuple):
+    """One encoding of a body, with the headers of an answer that carries it, and of one that says it is unchanged."""
 
-    __slots__ = ("body", "compressed", "etag", "etag_gzip", "file", "headers", "headers_gzip", "modified", "size")
+    body: bytes
+    etag: str
+    headers: Headers
+    headers_unchanged: Headers
+
+    @classmethod
+    def of(cls, body: bytes, etag: str, headers: Headers) -> Representation:
+        """With its tag and its length."""
+        own = [*headers, (b"etag", etag.encode()), (b"content-length", str(len(body)).encode())]
+        return cls(body, etag, own, _without_body(own))
+
+
+class Prepared:
+    """A body that is in memory, with everything made ready once. compressed: None where that would gain nothing."""
+
+    __slots__ = ("compressed", "file", "identity", "modified", "size")
 
     def __init__(
         self,
@@ -43,10 +58,6 @@ class Prepared:
         modified: datetime | None,
         file: File | None = None,
     ) -> None:
-        self.body = body
-        self.compressed = compressed
-        self.etag = f'"{digest}"'
-        self.etag_gzip = f'"{digest}-gz"'
         self.modified = modified
         self.file = file
         shared = [(b"content-type", media_type.encode()), *encoded(headers)]
@@ -56,18 +67,13 @@ class Prepared:
             shared.append((b"accept-ranges", b"bytes"))
         if compressed is not None:
             shared.append((b"vary", b"accept-encoding"))
-        self.headers: Headers = [
-            *shared,
-            (b"etag", self.etag.encode()),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        self.headers_gzip: Headers = [
-            *shared,
-            (b"etag", self.etag_gzip.encode()),
-            (b"content-encoding", b"gzip"),
-            (b"content-length", str(len(compressed or b"")).encode()),
-        ]
-        self.size = len(body) + len(compressed or b"") + 1_200
+        self.identity = Representation.of(body, f'"{digest}"', shared)
+        self.compressed: Representation | None = None
+        self.size = len(body) + 1_200
+        if compressed is not None:
+            gzip = [*shared, (b"content-encoding", b"gzip")]
+            self.compressed = Representation.of(compressed, f'"{digest}-gz"', gzip)
+            self.size += len(compressed)
 
     @classmethod
     def document(cls, kept: Kept) -> Prepared:
@@ -82,13 +88,13 @@ class Prepared:
 
 async def send_prepared(prepared: Prepared, headers: Mapping[str, str], method: str, extra: Headers, send: Send) -> int:
     """Send a body from memory; returns the status."""
-    if prepared.compressed is not None and "gzip" in headers.get("accept-encoding", ""):
-        body, own, etag = prepared.compressed, prepared.headers_gzip, prepared.etag_gzip
-    else:
-        body, own, etag = prepared.body, prepared.headers, prepared.etag
+    chosen = prepared.compressed
+    if chosen is None or "gzip" not in headers.get("accept-encoding", ""):
+        chosen = prepared.identity
+    body, etag, own, unchanged = chosen
     decided = _condition(headers, etag, prepared.modified)
     if decided is not None:
-        return await _send_decided(decided, own, extra, send)
+        return await _send_decided(decided, unchanged, extra, send)
     if prepared.file is not None and method == "GET" and "range" in headers:
         try:
             spans = _spans(headers, len(body), etag, prepared.modified)
@@ -155,7 +161,7 @@ async def send_file(
         own.append((b"last-modified", http_date(file.last_modified).encode()))
     decided = _condition(headers, etag, file.last_modified)
     if decided is not None:
-        return await _send_decided(decided, own, extra, send)
+        return await _send_decided(decided, _without_body(own), extra, send)
     try:
         ranged = method == "GET" and "range" in headers  # of HEAD, RFC 9110 section 14.2 wants it ignored
         spans = _spans(headers, file.size_bytes, etag, file.last_modified) if ranged else []
@@ -297,11 +303,11 @@ async def _send_parts(body: bytes, spans: list[Span], own: Headers, extra: Heade
     return 206
 
 
-async def _send_decided(status: int, own: Headers, extra: Headers, send: Send) -> int:
-    headers = [pair for pair in own if pair[0] not in _NOT_WITHOUT_BODY]
+async def _send_decided(status: int, unchanged: Headers, extra: Headers, send: Send) -> int:
+    headers = unchanged + extra
     if status == 412:
         headers.append((b"content-length", b"0"))
-    await _start(send, status, headers + extra)
+    await _start(send, status, headers)
     await _end(send)
     return status
 
@@ -340,12 +346,16 @@ async def _send_chunk(send: Send, chunk: bytes) -> None:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
 
-async def _start(send: Send, status: int, headers: Headers) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+def _start(send: Send, status: int, headers: Headers) -> Awaitable[None]:
+    return send({"type": "http.response.start", "status": status, "headers": headers})
 
 
-async def _end(send: Send) -> None:
-    await send({"type": "http.response.body", "body": b""})
+def _end(send: Send) -> Awaitable[None]:
+    return send({"type": "http.response.body", "body": b""})
+
+
+def _without_body(headers: Headers) -> Headers:
+    return [pair for pair in headers if pair[0] not in _NOT_WITHOUT_BODY]
 
 
 _NOT_WITHOUT_BODY = frozenset({b"content-length", b"content-type", b"content-encoding", b"content-disposition"})

@@ -83,17 +83,18 @@ class Gate:
         self._locks = locks
         self._log_probes = log_probes
         self._patience = patience
-        self._request_ids = itertools.count(int.from_bytes(os.urandom(8)) << 64)
-        """Half of it tells processes apart: asking the system for randomness takes longer than a whole answer."""
+        self._process = os.urandom(8).hex()
+        """Half of a request's id; asking the system for randomness each time would take longer than many an answer."""
+        self._requests = itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         started = time.perf_counter()
         self._observer.begin()
-        answered = _Answered(send, f"{next(self._request_ids):032x}")
+        answered = _Answered(send, f"{self._process}{next(self._requests):016x}")
         template = ""
         try:
-            template = await self._serve(scope, Intake(receive, self._patience), answered)
+            template = await self._serve(scope, receive, answered)
         except RegistryError as error:
             await _send_error(error, scope["method"], answered)
         except Exception:  # noqa: BLE001 - a process edge: answered in our words, logged, and the next request goes on
@@ -114,7 +115,7 @@ class Gate:
                     answered.request_id,
                 )
 
-    async def _serve(self, scope: Scope, receive: Intake, send: _Answered) -> str:
+    async def _serve(self, scope: Scope, receive: Receive, send: _Answered) -> str:
         incoming = read_scope(scope)
         peer = incoming.client
         send.request_id = request_id = _callers_id(incoming.headers) or send.request_id
@@ -123,14 +124,15 @@ class Gate:
         locked = self._locks.refusal(incoming.method, incoming.raw_path)
         if locked is not None:
             raise locked
-        extensions = scope.get("extensions") or ()
-        pathsend = "http.response.pathsend" in extensions
-        exchange = Exchange(incoming, base_url, request_id, receive, send, pathsend=pathsend)
-        if await self._wire.hit(exchange) is not None:
-            return exchange.template
+        template = await self._wire.hit(incoming, base_url, send)
+        if template is not None:
+            return template
         segments = incoming.segments()  # refuses what could mean two things, before any router
         mounted = self._wire.find(incoming.method, segments)
+        intake = Intake(receive, self._patience)
         if mounted is not None:
+            pathsend = "http.response.pathsend" in (scope.get("extensions") or ())
+            exchange = Exchange(incoming, base_url, request_id, intake, send, pathsend=pathsend)
             send.status = await self._wire(exchange, mounted, segments)
             return exchange.template
         try:
@@ -142,7 +144,7 @@ class Gate:
         scope["base_url"] = base_url
         scope["request_id"] = request_id
         refuse_forged(incoming, scope["principal"])
-        await self._management(scope, receive, send)
+        await self._management(scope, intake, send)
         return str(scope.get("path_template", ""))
 
     async def _principal(self, incoming: Incoming) -> Principal:
@@ -165,19 +167,19 @@ class _Answered:
         self.status = 499
         self.started = False
 
-    async def __call__(self, message: dict[str, Any]) -> None:
+    def __call__(self, message: dict[str, Any]) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.started = True
             self.status = message["status"]
             message["headers"] = self._finished(message["headers"])
-        await self._send(message)
+        return self._send(message)
 
     def _finished(self, own: Headers) -> Headers:
-        names = [name for name, _ in own]
-        if b"server" in names:
+        named = dict(own)
+        if b"server" in named:
             own = [pair for pair in own if pair[0] != b"server"]
         headers = [*own, *SECURITY_HEADERS, (b"x-correlation-id", self.request_id.encode("latin-1", "replace"))]
-        if b"content-security-policy" not in names:
+        if b"content-security-policy" not in named:
             headers.append(DEFAULT_POLICY)
         return headers
 

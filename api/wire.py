@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -222,13 +222,13 @@ class Wire:
                 return mounted
         return None
 
-    async def hit(self, exchange: Exchange) -> int | None:
+    async def hit(self, incoming: Incoming, base_url: str, send: Send) -> str | None:
         """Answer from memory what was asked in the same words before; None when the long way must be gone.
 
-        Nothing here is decided otherwise than there: it is authorised anew, under the revision of now.
+        Nothing here is decided otherwise than there: it is authorised anew, under the revision of now. Returns the
+        template of the route.
         """
-        incoming = exchange.incoming
-        plan = self._plans.get(_plan_key(incoming, exchange.base_url))
+        plan = self._plans.get(_plan_key(incoming, base_url))
         if plan is None or plan.generation != self._access.generation or incoming.method not in _READS:
             return None
         principal = self._remembered(incoming)
@@ -240,8 +240,8 @@ class Wire:
         entry = self.cache.get(plan.cached)
         if not isinstance(entry, Prepared):
             return None
-        exchange.template = plan.template
-        return await self._send_prepared(exchange, entry, resolved, principal)
+        await self._send_prepared(incoming, entry, resolved, principal, send)
+        return plan.template
 
     async def __call__(self, exchange: Exchange, mounted: Mounted, segments: tuple[str, ...]) -> int:
         """Answer one request; returns the status. 499 when the client went away."""
@@ -340,15 +340,14 @@ class Wire:
             self._plans.clear()
         plan = Plan(resolved, wanted.scope, revision, key, exchange.template, generation)
         self._plans[_plan_key(exchange.incoming, exchange.base_url)] = plan
-        return await self._send_prepared(exchange, entry, resolved, principal)
+        return await self._send_prepared(exchange.incoming, entry, resolved, principal, exchange.send)
 
-    async def _send_prepared(
-        self, exchange: Exchange, entry: Prepared, resolved: Resolved, principal: Principal
-    ) -> int:
-        self._count(exchange, entry.file, resolved)
-        incoming = exchange.incoming
+    def _send_prepared(
+        self, incoming: Incoming, entry: Prepared, resolved: Resolved, principal: Principal, send: Send
+    ) -> Awaitable[int]:
+        self._count(incoming, entry.file, resolved)
         extra = self._caching(resolved, principal, entry.file)
-        return await send_prepared(entry, incoming.headers, incoming.method, extra, exchange.send)
+        return send_prepared(entry, incoming.headers, incoming.method, extra, send)
 
     def _revision(self, resolved: Resolved, scope: str) -> int:
         if resolved.at is None:
@@ -448,7 +447,7 @@ class Wire:
 
     async def _send(self, exchange: Exchange, answer: AnyAnswer, resolved: Resolved, principal: Principal) -> int:
         file = answer if isinstance(answer, File) else None
-        self._count(exchange, file, resolved)
+        self._count(exchange.incoming, file, resolved)
         return await self._send_value(exchange, answer, self._caching(resolved, principal, file))
 
     async def _send_value(self, exchange: Exchange, answer: AnyAnswer, extra: Headers) -> int:
@@ -478,8 +477,7 @@ class Wire:
         private = principal.authenticated or not resolved.repository.public
         return _CACHING[private, file is not None and file.immutable]
 
-    def _count(self, exchange: Exchange, file: File | None, resolved: Resolved) -> None:
-        incoming = exchange.incoming
+    def _count(self, incoming: Incoming, file: File | None, resolved: Resolved) -> None:
         if file is None or file.artifact is None or incoming.method != "GET":
             return
         asked = incoming.headers.get("range", "bytes=0-")
