@@ -68,7 +68,9 @@ async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
     if needs == "anonymous":
         return
     if needs.startswith("repository:"):
-        scope["resolved"] = await _require_repository(connection, principal, needs.partition(":")[2])
+        scope["resolved"] = await _require_repository(
+            connection, principal, needs.partition(":")[2], past=handler.opt.get("past", False)
+        )
         return
     if not principal.authenticated:
         raise CredentialNeeded
@@ -84,8 +86,9 @@ def _tells_methods(handler: Any) -> bool:
 
 
 async def _require_repository(
-    connection: ASGIConnection[Any, Any, Any, Any], principal: Principal, action: Any
+    connection: ASGIConnection[Any, Any, Any, Any], principal: Principal, action: Any, *, past: bool
 ) -> Resolved:
+    """The repository, once the principal may do the action. past: the route only reads, whatever right it needs."""
     scope: dict[str, Any] = connection.scope  # type: ignore[assignment]
     app = connection.app.state.app
     access: Access = app.access
@@ -95,7 +98,7 @@ async def _require_repository(
     if resolved is None:
         raise access.refusal(principal, key)
     access.require(principal, resolved, action, scope["incoming"].client)
-    if action != "read":
+    if action != "read" and not past:
         resolved.require_present(action)
     return resolved
 

@@ -34,6 +34,7 @@ from domain.ids import NAMESPACE
 
 Outcome = Literal["success", "failure", "denied"]
 OUTCOMES: tuple[Outcome, ...] = ("success", "failure", "denied")
+ACTOR_KINDS = ("user", "service", "system", "anonymous")
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -251,6 +252,14 @@ class AuditQuery(msgspec.Struct, frozen=True, kw_only=True):
     first: int | None = None
     last: int | None = None
 
+    def checked(self) -> AuditQuery:
+        """The same; raises Invalid for a range that ends before it begins."""
+        if self.since is not None and self.until is not None and self.since > self.until:
+            raise Invalid("from is later than to")
+        if self.first is not None and self.last is not None and self.first > self.last:
+            raise Invalid("from_position is beyond to_position")
+        return self
+
     def matches(self, entry: Entry) -> bool:
         """Whether an entry is one of those asked for."""
         if self.actions and entry.action not in self.actions:
@@ -323,6 +332,13 @@ def checked_outcome(text: str) -> Outcome:
         if text == outcome:
             return outcome
     raise Invalid(f"an outcome is one of {', '.join(OUTCOMES)}, not {text[:40]!r}")
+
+
+def checked_actor_kind(text: str) -> str:
+    """One of ACTOR_KINDS; raises Invalid."""
+    if text not in ACTOR_KINDS:
+        raise Invalid(f"an actor_kind is one of {', '.join(ACTOR_KINDS)}, not {text[:40]!r}")
+    return text
 
 
 class _Stored(msgspec.Struct, frozen=True):

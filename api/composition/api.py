@@ -18,7 +18,7 @@ from api.composition.logs import configure_logs
 from api.composition.observing import MeasuredDownloads, MeasuredPublishing, compose_observing
 from api.composition.storage import compose_collector
 from api.composition.uploads import compose_uploads
-from api.http.audit import AdminAuditController, AuditController, HistoryController
+from api.http.audit import AdminAuditController, AuditController, RepositoryAuditController
 from api.http.auth import AuthController
 from api.http.checkpoints import CheckpointsController
 from api.http.events import AuditStreamController, EventsController
@@ -63,13 +63,13 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     CheckpointsController,
     EventsController,
     HealthController,
-    HistoryController,
     MetricsController,
     PackagesController,
     PermissionsController,
     ProfileTokensController,
     RepositoriesController,
     ReindexController,
+    RepositoryAuditController,
     RepositoryTokensController,
     SearchController,
     SetupController,

@@ -1,4 +1,7 @@
-"""The audit trail: questions, export, and the life of single streams. All of it is for administrators."""
+"""The audit trail: questions, export, and the life of single streams.
+
+All of it is for administrators; who administers a repository sees what happened there.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,17 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, get
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from api.app import App
 from api.http.given import GivenApp, GivenResolved
 from api.http.moments import moment
 from application.audit_lines import AuditItem, csv_header, csv_lines, json_line
-from application.auditing import AuditPage, AuditQuery, checked_outcome
+from application.auditing import AuditPage, AuditQuery, checked_actor_kind, checked_outcome
+from application.catalogue import NIL
 from application.replaying import Step, replay
+from application.resolving import Resolved
 from application.searching import storable
 from domain.errors import Invalid, NotFound
 from domain.ids import artifact_id
@@ -73,25 +78,57 @@ class StreamBody(msgspec.Struct, frozen=True):
     more: bool
 
 
+_Actor = Annotated[str | None, QueryParameter(description="Who did it: id or user name.")]
+_ActorKind = Annotated[
+    str | None, QueryParameter(description="What did it: `user`, `service`, `system` or `anonymous`.")
+]
+_Action = Annotated[
+    str | None, QueryParameter(description="One or more actions, comma separated, such as `LOGIN,ARTIFACT_DELETED`.")
+]
+_Topic = Annotated[
+    str | None, QueryParameter(description="One or more kinds of event, comma separated, such as `artifact.published`.")
+]
+_Outcome = Annotated[str | None, QueryParameter(description="`success`, `failure` or `denied`.")]
+_Package = Annotated[str | None, QueryParameter(description="Name of a package as its format normalises it.")]
+_Request = Annotated[str | None, QueryParameter(description="The `X-Correlation-ID` of the answer.")]
+_Since = Annotated[str | None, QueryParameter(name="from", description="ISO 8601 date or time, included.")]
+_Until = Annotated[str | None, QueryParameter(name="to", description="ISO 8601 date or time, included.")]
+_First = Annotated[int | None, QueryParameter(description="First position, included.")]
+_Last = Annotated[int | None, QueryParameter(description="Last position, included.")]
+_ResourceType = Annotated[
+    str | None, QueryParameter(description="Type of what it was done to: `artifact`, `repository`, `user`, …")
+]
+_ResourceId = Annotated[UUID | None, QueryParameter(description="Id of what it was done to.")]
+_StreamId = Annotated[UUID | None, QueryParameter(description="The stream that an event belongs to.")]
+_Before = Annotated[int | None, QueryParameter(description="Newest first, below this position.")]
+_After = Annotated[int | None, QueryParameter(description="Oldest first, above this position.")]
+_Limit = Annotated[int, QueryParameter(description=f"1 to {MAX_LIMIT}; what is beyond is taken as the nearest.")]
+_Version = Annotated[int | None, QueryParameter(description="Only up to this version.")]
+_AfterVersion = Annotated[int, QueryParameter(description="Only versions above this one.")]
+_Steps = Annotated[int, QueryParameter(description=f"At most so many steps, 1 to {MAX_STEPS}.")]
+_Page = Annotated[int, QueryParameter(description="From 1.")]
+_PerPage = Annotated[int, QueryParameter(description=f"1 to {MAX_PER_PAGE}.")]
+
+
 def audit_query(
     app: GivenApp,
-    actor: Annotated[str | None, QueryParameter(description="Id or user name.")] = None,
-    actor_kind: FromQuery[str | None] = None,
-    action: Annotated[str | None, QueryParameter(description="One or more, comma separated.")] = None,
-    topic: Annotated[str | None, QueryParameter(description="One or more, comma separated.")] = None,
-    outcome: Annotated[str | None, QueryParameter(description="success, failure or denied.")] = None,
+    actor: _Actor = None,
+    actor_kind: _ActorKind = None,
+    action: _Action = None,
+    topic: _Topic = None,
+    outcome: _Outcome = None,
     repository: Annotated[str | None, QueryParameter(description="Key or id.")] = None,
-    package: FromQuery[str | None] = None,
+    package: _Package = None,
     artifact: Annotated[str | None, QueryParameter(description="Id, or path in any or the named repository.")] = None,
-    request_id: FromQuery[str | None] = None,
+    request_id: _Request = None,
     correlation_id: Annotated[str | None, QueryParameter(description="Same as `request_id`.")] = None,
-    resource_type: FromQuery[str | None] = None,
-    resource_id: FromQuery[UUID | None] = None,
-    stream: FromQuery[UUID | None] = None,
-    since: Annotated[str | None, QueryParameter(name="from", description="Date or time, included.")] = None,
-    until: Annotated[str | None, QueryParameter(name="to", description="Date or time, included.")] = None,
-    from_position: FromQuery[int | None] = None,
-    to_position: FromQuery[int | None] = None,
+    resource_type: _ResourceType = None,
+    resource_id: _ResourceId = None,
+    stream: _StreamId = None,
+    since: _Since = None,
+    until: _Until = None,
+    from_position: _First = None,
+    to_position: _Last = None,
 ) -> AuditQuery:
     """What an auditor asks for, from the query string. Names of people and repositories become ids."""
     where = _repository_id(app, repository)
@@ -100,8 +137,8 @@ def audit_query(
         raise Invalid("artifact and resource_id name different things")
     return AuditQuery(
         actor=_person_id(app, actor),
-        actor_kind=_text(actor_kind),
-        actions=tuple(name.upper() for name in _names(action)),
+        actor_kind=checked_actor_kind(actor_kind) if actor_kind else None,
+        actions=_actions(action),
         topics=_names(topic),
         outcome=checked_outcome(outcome) if outcome else None,
         repository=where,
@@ -115,7 +152,45 @@ def audit_query(
         until=moment(until, "to", until=True),
         first=from_position,
         last=to_position,
-    )
+    ).checked()
+
+
+def repository_query(
+    app: GivenApp,
+    resolved: GivenResolved,
+    actor: _Actor = None,
+    action: _Action = None,
+    topic: _Topic = None,
+    outcome: _Outcome = None,
+    package: _Package = None,
+    artifact: Annotated[str | None, QueryParameter(description="Path, or id.")] = None,
+    request_id: _Request = None,
+    since: _Since = None,
+    until: _Until = None,
+    from_position: _First = None,
+    to_position: _Last = None,
+) -> AuditQuery:
+    """What a repository's administrator asks. A name that nobody has looks like one that did nothing here."""
+    repository, at = _own(resolved)
+    _, resource = _artifact(artifact, repository)
+    try:
+        person = _person_id(app, actor)
+    except NotFound:
+        person = NIL
+    return AuditQuery(
+        actor=person,
+        actions=_actions(action),
+        topics=_names(topic),
+        outcome=checked_outcome(outcome) if outcome else None,
+        repository=repository,
+        package=_text(package),
+        request=_text(request_id),
+        resource_id=resource,
+        since=moment(since, "from"),
+        until=moment(until, "to", until=True),
+        first=from_position,
+        last=to_position if at is None else min(at, at if to_position is None else to_position),
+    ).checked()
 
 
 class AdminAuditController(Controller):
@@ -128,27 +203,27 @@ class AdminAuditController(Controller):
     def audit_log(
         self,
         app: GivenApp,
-        user_id: FromQuery[UUID | None] = None,
-        action: FromQuery[str | None] = None,
-        resource_type: FromQuery[str | None] = None,
-        resource_id: FromQuery[UUID | None] = None,
-        correlation_id: FromQuery[str | None] = None,
-        since: Annotated[str | None, QueryParameter(name="from")] = None,
-        until: Annotated[str | None, QueryParameter(name="to")] = None,
-        page: FromQuery[int] = 1,
-        per_page: FromQuery[int] = 20,
+        user_id: Annotated[UUID | None, QueryParameter(description="Who did it.")] = None,
+        action: _Action = None,
+        resource_type: _ResourceType = None,
+        resource_id: _ResourceId = None,
+        correlation_id: _Request = None,
+        since: _Since = None,
+        until: _Until = None,
+        page: _Page = 1,
+        per_page: _PerPage = 20,
     ) -> AuditLogPage:
         """The audit log by page number. For long walks use `/api/v1/audit/events`, which pages by position."""
         page, per_page = max(1, min(page, MAX_PAGE_NUMBER)), max(1, min(per_page, MAX_PER_PAGE))
         query = AuditQuery(
             actor=user_id,
-            actions=tuple(name.upper() for name in _names(action)),
+            actions=_actions(action),
             resource_type=_text(resource_type),
             resource_id=resource_id,
             request=_text(correlation_id),
             since=moment(since, "from"),
             until=moment(until, "to", until=True),
-        )
+        ).checked()
         entries, total = app.audit.numbered(query, page, per_page)
         return AuditLogPage([_log_item(item) for item in app.describer.items(entries)], total, page, per_page)
 
@@ -165,34 +240,28 @@ class AuditController(Controller):
         self,
         app: GivenApp,
         wanted: NamedDependency[AuditQuery],
-        before: Annotated[int | None, QueryParameter(description="Newest first, below this position.")] = None,
-        after: Annotated[int | None, QueryParameter(description="Oldest first, above this position.")] = None,
-        limit: FromQuery[int] = 100,
+        before: _Before = None,
+        after: _After = None,
+        limit: _Limit = 100,
     ) -> EventsPage:
         """Matching events with everything that is known about them, paged by position."""
-        limit = max(1, min(limit, MAX_LIMIT))
-        if after is not None:
-            if before is not None:
-                raise Invalid("before and after ask for different orders; use from_position and to_position for ranges")
-            page = app.audit.oldest(wanted, after=after, limit=limit)
-        else:
-            page = app.audit.newest(wanted, before=before, limit=limit)
-        return EventsPage(app.describer.items(page.entries), _next(page))
+        return _events(app, wanted, before, after, limit)
 
     @get("/export", opt={"needs": "admin"}, sync_to_thread=True)
     def export(
         self,
         app: GivenApp,
         wanted: NamedDependency[AuditQuery],
-        kind: Annotated[Literal["ndjson", "csv"], QueryParameter(name="format")] = "ndjson",
+        format: Annotated[  # noqa: A002 - the parameter's public name
+            Literal["ndjson", "csv"], QueryParameter(description="Lines of JSON, or a table with a header.")
+        ] = "ndjson",
         after: Annotated[int, QueryParameter(description="Go on behind this position.")] = 0,
     ) -> Stream:
-        """All matching events, oldest first, up to where the log ends now."""
-        media_type = "application/x-ndjson" if kind == "ndjson" else "text/csv; charset=utf-8"
+        """All matching events, oldest first, up to where the log ends now; as a stream, in bounded memory."""
         return Stream(
-            _export(app, wanted, kind, after),
-            media_type=media_type,
-            headers={"content-disposition": f'attachment; filename="audit.{kind}"', "cache-control": "no-store"},
+            _export(app, wanted, format, after),
+            media_type="application/x-ndjson" if format == "ndjson" else "text/csv",
+            headers={"content-disposition": f'attachment; filename="audit.{format}"', "cache-control": "no-store"},
         )
 
     @get("/streams/{stream_id:uuid}", opt={"needs": "admin"}, sync_to_thread=True)
@@ -200,21 +269,38 @@ class AuditController(Controller):
         self,
         app: GivenApp,
         stream_id: FromPath[UUID],
-        version: Annotated[int | None, QueryParameter(description="Only up to this version.")] = None,
-        after: Annotated[int, QueryParameter(description="Only versions above this one.")] = 0,
-        limit: FromQuery[int] = MAX_STEPS,
+        version: _Version = None,
+        after: _AfterVersion = 0,
+        limit: _Steps = MAX_STEPS,
     ) -> StreamBody:
         """A stream step by step: each event, and the state of the thing after it."""
         return _replayed(app, stream_id, version, after, limit)
 
 
-class HistoryController(Controller):
-    """The lives of repositories and artifacts, by their everyday names."""
+class RepositoryAuditController(Controller):
+    """What happened in one repository; also as it was (`libs@2026-03-03`), and to what is gone by now."""
 
-    path = "/api/v1/repositories/{key:str}/history"
+    path = "/api/v1/repositories/{key:str}"
     tags = ["audit"]
 
-    @get(opt={"needs": "repository:admin"}, sync_to_thread=True)
+    @get(
+        "/audit",
+        opt={"needs": "repository:admin", "past": True},
+        sync_to_thread=True,
+        dependencies={"wanted": Provide(repository_query, sync_to_thread=True)},
+    )
+    def events(
+        self,
+        app: GivenApp,
+        wanted: NamedDependency[AuditQuery],
+        before: _Before = None,
+        after: _After = None,
+        limit: _Limit = 100,
+    ) -> EventsPage:
+        """Matching events of this repository, denied attempts included, paged by position."""
+        return _events(app, wanted, before, after, limit)
+
+    @get("/history", opt={"needs": "repository:admin", "past": True}, sync_to_thread=True)
     def history(
         self,
         app: GivenApp,
@@ -222,21 +308,41 @@ class HistoryController(Controller):
         artifact_path: Annotated[
             str | None, QueryParameter(name="path", description="Of an artifact; without it, the repository's own.")
         ] = None,
-        after: FromQuery[int] = 0,
-        limit: FromQuery[int] = MAX_STEPS,
+        version: _Version = None,
+        after: _AfterVersion = 0,
+        limit: _Steps = MAX_STEPS,
     ) -> StreamBody:
-        """The life of the repository, or of one artifact in it."""
-        repository = resolved.repository.id
-        stream = artifact_id(resolved.content, artifact_path) if artifact_path else repository
-        return _replayed(app, stream, None, after, limit)
+        """The life of the repository, or of one artifact in it, with the state after each step."""
+        repository, at = _own(resolved)
+        stream = artifact_id(repository, storable(artifact_path)) if artifact_path else repository
+        return _replayed(app, stream, version, after, limit, at)
 
 
-def _replayed(app: App, stream: UUID, version: int | None, after: int, limit: int) -> StreamBody:
-    """Steps from `after` on; earlier ones are folded and not shown."""
+def _own(resolved: Resolved) -> tuple[UUID, int | None]:
+    """The repository whose administrator asks, and until when. What a snapshot shows is not its own history."""
+    own = resolved.repository.id
+    return own, resolved.at if own == resolved.content else None
+
+
+def _events(app: App, wanted: AuditQuery, before: int | None, after: int | None, limit: int) -> EventsPage:
+    limit = max(1, min(limit, MAX_LIMIT))
+    if after is None:
+        page = app.audit.newest(wanted, before=before, limit=limit)
+    elif before is None:
+        page = app.audit.oldest(wanted, after=after, limit=limit)
+    else:
+        raise Invalid("before and after ask for different orders; use from_position and to_position for ranges")
+    return EventsPage(app.describer.items(page.entries), _next(page))
+
+
+def _replayed(app: App, stream: UUID, version: int | None, after: int, limit: int, at: int | None = None) -> StreamBody:
+    """Steps from `after` on; earlier ones are folded and not shown. at: only up to this position."""
     limit = max(1, min(limit, MAX_STEPS))
     steps: list[Step] = []
     kind = ""
     for step in replay(app.audit.stream(stream)):
+        if at is not None and step.position > at:
+            break
         kind = kind or step.topic.partition(".")[0]
         if version is not None and step.version > version:
             break
@@ -284,6 +390,10 @@ def _text(value: str | None) -> str | None:
 
 def _names(value: str | None) -> tuple[str, ...]:
     return tuple(name for part in storable(value or "").split(",") if (name := part.strip()))
+
+
+def _actions(value: str | None) -> tuple[str, ...]:
+    return tuple(name.upper() for name in _names(value))
 
 
 def _uuid(text: str) -> UUID | None:
