@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -60,19 +61,28 @@ def management(
         logging_config=None,
     )
     litestar.state.app = app
-    check_declared(
+    handlers = [
         handler
         for route in litestar.routes
         for handler in getattr(route, "route_handlers", ())
         if isinstance(handler, HTTPRouteHandler)
-    )
+    ]
+    check_declared(handlers)
+    for handler in handlers:
+        handler.summary = handler.summary or _promise(handler)
     return litestar
+
+
+def _promise(handler: HTTPRouteHandler) -> str:
+    """The first paragraph of its docstring, in a line."""
+    return (inspect.getdoc(handler.fn) or "").partition("\n\n")[0].replace("\n", " ")
 
 
 def _openapi(version: str) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Artifact Keeper",
         version=version,
+        use_handler_docstrings=True,
         description="Repositories, artifacts, accounts, audit, time travel. Package clients use their own protocols.",
         openapi_router=Router(
             "/api/v1", route_handlers=[DocsController], opt={"needs": "anonymous"}, include_in_schema=False

@@ -24,7 +24,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 _log = logging.getLogger(__name__)
 
-DIRECTORY_VARIABLE = "AK_METRICS_DIR"
+DIRECTORY_VARIABLE = "_AK_METRICS_DIR"
 """Where the workers of one server leave their figures; set by the process that starts them."""
 
 FOLD_SECONDS = 1.0

@@ -35,6 +35,7 @@ from api.http.transparency import TransparencyController
 from api.http.tree import TreeController
 from api.http.uploads import UploadsController
 from api.http.users import UsersController
+from api.http.welcome import WelcomeController
 from api.incoming import Proxies
 from api.locks import Locks
 from api.management import management
@@ -79,6 +80,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     TreeController,
     UploadsController,
     UsersController,
+    WelcomeController,
 )
 
 

@@ -38,7 +38,7 @@ def test_every_route_says_in_a_line_what_it_does(running: Product) -> None:
         f"{method} {path}"
         for path, item in description["paths"].items()
         for method, operation in item.items()
-        if method in {"get", "put", "post", "patch", "delete", "head"} and not operation.get("summary")
+        if method in {"get", "put", "post", "patch", "delete", "head"} and " " not in operation.get("summary", "")
     ]
     assert silent == []
 
@@ -47,3 +47,13 @@ def test_production_does_not_describe_itself_unless_asked(fresh_postgres_dsn: st
     with product(fresh_postgres_dsn, tmp_path, ENVIRONMENT="production") as quiet:
         assert quiet.call("GET", "/api/v1/docs").status == 404
         assert quiet.call("GET", "/api/v1/openapi.json").status == 404
+
+
+def test_the_address_itself_shows_what_may_be_read_and_where_clients_find_it(running: Product) -> None:
+    running.repository("seen", "pypi")
+    running.repository("hidden", "npm", public=False)
+    page = running.call("GET", "/")
+    assert (page.status, page.header("content-type").split(";")[0]) == (200, "text/html")
+    assert b"/pypi/seen/" in page.body
+    assert b"hidden" not in page.body
+    assert b"/npm/hidden/" in running.call("GET", "/", auth=running.admin).body
