@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import rich_click as click
 
-from api.cli import maintenance, processes
+from api.cli import admin_storage, admin_tokens, maintenance, processes
+from api.cli.admin import admin
 from api.cli.audit import audit
 
 click.rich_click.TEXT_MARKUP = "markdown"
@@ -13,7 +14,12 @@ click.rich_click.COMMAND_GROUPS = {
         {"name": "Run", "commands": ["serve", "api", "project", "work"]},
         {"name": "Set up", "commands": ["migrate", "settings", "admin"]},
         {"name": "Look after", "commands": ["rebuild", "verify", "audit"]},
-    ]
+    ],
+    "artifact-keeper admin": [
+        {"name": "Accounts", "commands": ["list-users", "create-user", "update-user", "reset-password", "erase-user"]},
+        {"name": "Tokens", "commands": ["list-tokens", "create-token", "revoke-token", "revoke-tokens"]},
+        {"name": "Storage", "commands": ["collect"]},
+    ],
 }
 
 
@@ -38,5 +44,15 @@ for command in (
     maintenance.rebuild,
     maintenance.verify,
     audit,
+    admin,
 ):
     artifact_keeper.add_command(command)
+
+for command in (
+    admin_tokens.list_tokens,
+    admin_tokens.create_token,
+    admin_tokens.revoke_token,
+    admin_tokens.revoke_tokens,
+    admin_storage.collect,
+):
+    admin.add_command(command)
