@@ -80,6 +80,7 @@ def events(count: int) -> list[LoggedEvent]:
             position,
             UUID(int=position),
             1,
+            UUID(int=1),
             "artifact.published",
             start + timedelta(milliseconds=position),
             (b'{"n":%d}' % position).ljust(STATE_BYTES),

@@ -56,13 +56,16 @@ class LoggedEvent(msgspec.Struct, frozen=True, tag_field="kind", tag="event", fo
     position: Annotated[int, Meta(ge=1)]
     stream: UUID
     version: int
+    repository: UUID | None
     topic: str
     recorded_at: Annotated[datetime, Meta(tz=True)]
     state: bytes
 
     def entry(self) -> bytes:
         """What the log commits to for it. Raises Invalid when no log can hold it."""
-        return entry_of(self.position, self.stream, self.version, self.recorded_at, self.topic, self.state)
+        return entry_of(
+            self.position, self.stream, self.version, self.repository, self.recorded_at, self.topic, self.state
+        )
 
     def leaf(self) -> bytes:
         """Its leaf hash. Raises Invalid when no log can hold it."""

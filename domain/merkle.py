@@ -19,17 +19,27 @@ HASH_BYTES = 32
 EMPTY_ROOT = sha256(b"").digest()
 """The root of a tree without leaves."""
 
-MAX_TOPIC_BYTES = 0xFFFF - 74
+_HEADER = struct.Struct(">Q16sQ16sqH")
+_NOWHERE = bytes(16)
+
+MAX_TOPIC_BYTES = 0xFFFF - _HEADER.size - HASH_BYTES
 """What leaves room for the rest of an entry in the 16-bit length of an entry bundle."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_HEADER = struct.Struct(">Q16sQqH")
 
 
-def entry_of(position: int, stream_id: UUID, version: int, recorded_at: datetime, topic: str, state: bytes) -> bytes:
+def entry_of(
+    position: int,
+    stream_id: UUID,
+    version: int,
+    repository: UUID | None,
+    recorded_at: datetime,
+    topic: str,
+    state: bytes,
+) -> bytes:
     """What the log commits to for one event.
 
-    Position (u64), stream id (16 bytes), version (u64), recorded time (i64, microseconds since 1970, UTC), topic (u16
+    Position (u64), stream id (16 bytes), version (u64), repository (16 bytes, zero for none), recorded time (i64, microseconds since 1970, UTC), topic (u16
     length, then UTF-8), all big endian; then SHA-256 of the state's bytes. The state itself stays out, so that proofs
     and entry bundles disclose none of it. recorded_at must be aware. Raises Invalid when a number or the topic does
     not fit.
@@ -43,7 +53,8 @@ def entry_of(position: int, stream_id: UUID, version: int, recorded_at: datetime
     since = recorded_at - _EPOCH
     microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     try:
-        header = _HEADER.pack(position, stream_id.bytes, version, microseconds, len(name))
+        where = _NOWHERE if repository is None else repository.bytes
+        header = _HEADER.pack(position, stream_id.bytes, version, where, microseconds, len(name))
     except struct.error as error:
         raise Invalid(f"position {position}, version {version} does not fit into a log entry") from error
     return header + name + sha256(state).digest()

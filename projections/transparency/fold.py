@@ -35,7 +35,7 @@ _EDGE = (
     "ORDER BY t.level"
 )
 _EVENTS = (
-    "SELECT notification_id, originator_id, originator_version, topic, recorded_at, state FROM es_events "
+    "SELECT notification_id, originator_id, originator_version, repository, topic, recorded_at, state FROM es_events "
     "WHERE notification_id > %s AND notification_id <= %s ORDER BY notification_id LIMIT %s"
 )
 _LEAVES = "SELECT hashes FROM log_tile WHERE level = 0 AND idx >= %s AND idx <= %s ORDER BY idx"
@@ -207,4 +207,4 @@ class Transparency(Projection):
 
 
 def _logged(event: Recorded) -> LoggedEvent:
-    return LoggedEvent(event.position, event.stream, event.version, event.topic, event.at, event.state)
+    return LoggedEvent(event.position, event.stream, event.version, event.repository, event.topic, event.at, event.state)

@@ -23,7 +23,7 @@ MAX_PAGE_BYTES = 8 << 20
 
 _LARGEST = (1 << 63) - 1
 _EVENTS = """
-    SELECT notification_id, originator_id, originator_version, topic, recorded_at, state FROM (
+    SELECT notification_id, originator_id, originator_version, repository, topic, recorded_at, state FROM (
         SELECT page.*, sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) AS before
         FROM es_events AS page WHERE notification_id > %s AND notification_id <= %s
     ) AS measured WHERE before < %s ORDER BY notification_id

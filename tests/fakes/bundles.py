@@ -35,6 +35,7 @@ def events(count: int) -> list[LoggedEvent]:
             position=position,
             stream=UUID(int=position // 3 + 1),
             version=position % 3 + 1,
+            repository=UUID(int=7),
             topic="artifact.published",
             recorded_at=START + timedelta(microseconds=position),
             state=b'{"data":{"path":"simple/%d"}}' % position,

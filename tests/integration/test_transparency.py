@@ -232,6 +232,7 @@ def test_the_tree_is_the_same_whatever_the_batches(registry: Registry) -> None:
         "originator_id = gen_random_uuid()",
         "originator_version = originator_version + 100000",
         "recorded_at = recorded_at + interval '1 microsecond'",
+        "repository = gen_random_uuid()",
     ],
 )
 def test_an_altered_row_is_named(registry: Registry, change: str) -> None:

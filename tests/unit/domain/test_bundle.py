@@ -63,6 +63,8 @@ def test_a_log_as_it_was_signed_verifies(count: int) -> None:
     [
         replace(EVENTS[42], stream=UUID(int=99)),
         replace(EVENTS[42], version=3),
+        replace(EVENTS[42], repository=UUID(int=99)),
+        replace(EVENTS[42], repository=None),
         replace(EVENTS[42], topic="artifact.deleted"),
         replace(EVENTS[42], recorded_at=EVENTS[42].recorded_at + timedelta(microseconds=1)),
         replace(EVENTS[42], state=EVENTS[42].state.replace(b"simple", b"Simple")),

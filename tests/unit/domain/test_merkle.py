@@ -31,6 +31,7 @@ from domain.tiles import (
 from tests.fakes.tiles import MemoryTiles
 
 STREAM = UUID("00112233-4455-6677-8899-aabbccddeeff")
+OTHER = UUID("00112233-4455-6677-8899-aabbccddeef0")
 AT = datetime(2026, 3, 3, 12, 30, 15, 123456, tzinfo=UTC)
 
 # The vectors that Certificate Transparency implementations share.
@@ -118,13 +119,14 @@ def root(size: int) -> bytes:
 def test_an_entry_is_the_header_in_network_order_then_the_hash_of_the_state() -> None:
     state = b'{"name":"left-pad"}'
 
-    entry = entry_of(7, STREAM, 3, AT, "artifact.published", state)
+    entry = entry_of(7, STREAM, 3, OTHER, AT, "artifact.published", state)
 
     microseconds = 1_772_541_015_123_456
     assert entry == (
         struct.pack(">Q", 7)
         + STREAM.bytes
         + struct.pack(">Q", 3)
+        + OTHER.bytes
         + struct.pack(">q", microseconds)
         + b"\x00\x12artifact.published"
         + sha256(state).digest()
@@ -132,27 +134,27 @@ def test_an_entry_is_the_header_in_network_order_then_the_hash_of_the_state() ->
 
 
 def test_an_entry_depends_on_every_field() -> None:
-    other = UUID("00112233-4455-6677-8899-aabbccddeef0")
     entries = {
-        entry_of(1, STREAM, 1, AT, "a", b"s"),
-        entry_of(2, STREAM, 1, AT, "a", b"s"),
-        entry_of(1, other, 1, AT, "a", b"s"),
-        entry_of(1, STREAM, 2, AT, "a", b"s"),
-        entry_of(1, STREAM, 1, AT + timedelta(microseconds=1), "a", b"s"),
-        entry_of(1, STREAM, 1, AT, "b", b"s"),
-        entry_of(1, STREAM, 1, AT, "a", b"t"),
+        entry_of(1, STREAM, 1, None, AT, "a", b"s"),
+        entry_of(2, STREAM, 1, None, AT, "a", b"s"),
+        entry_of(1, OTHER, 1, None, AT, "a", b"s"),
+        entry_of(1, STREAM, 2, None, AT, "a", b"s"),
+        entry_of(1, STREAM, 1, OTHER, AT, "a", b"s"),
+        entry_of(1, STREAM, 1, None, AT + timedelta(microseconds=1), "a", b"s"),
+        entry_of(1, STREAM, 1, None, AT, "b", b"s"),
+        entry_of(1, STREAM, 1, None, AT, "a", b"t"),
     }
-    assert len(entries) == 7
+    assert len(entries) == 8
 
 
 def test_an_entry_is_the_same_in_every_time_zone() -> None:
     elsewhere = AT.astimezone(timezone(timedelta(hours=5, minutes=30)))
-    assert entry_of(1, STREAM, 1, AT, "a", b"") == entry_of(1, STREAM, 1, elsewhere, "a", b"")
+    assert entry_of(1, STREAM, 1, None, AT, "a", b"") == entry_of(1, STREAM, 1, None, elsewhere, "a", b"")
 
 
 def test_a_time_before_1970_has_an_entry() -> None:
     before = datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
-    assert entry_of(1, STREAM, 1, before, "a", b"")[32:40] == struct.pack(">q", -1)
+    assert entry_of(1, STREAM, 1, None, before, "a", b"")[48:56] == struct.pack(">q", -1)
 
 
 @pytest.mark.parametrize(
@@ -160,11 +162,11 @@ def test_a_time_before_1970_has_an_entry() -> None:
 )
 def test_what_does_not_fit_an_entry_is_refused(position: int, version: int, topic: str) -> None:
     with pytest.raises(Invalid):
-        entry_of(position, STREAM, version, AT, topic, b"")
+        entry_of(position, STREAM, version, None, AT, topic, b"")
 
 
 def test_the_longest_topic_still_fits_an_entry_bundle() -> None:
-    assert len(entry_of(1, STREAM, 1, AT, "t" * MAX_TOPIC_BYTES, b"")) == 0xFFFF
+    assert len(entry_of(1, STREAM, 1, None, AT, "t" * MAX_TOPIC_BYTES, b"")) == 0xFFFF
 
 
 @pytest.mark.parametrize("size", range(9))
