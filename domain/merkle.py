@@ -39,10 +39,10 @@ def entry_of(
 ) -> bytes:
     """What the log commits to for one event.
 
-    Position (u64), stream id (16 bytes), version (u64), repository (16 bytes, zero for none), recorded time (i64, microseconds since 1970, UTC), topic (u16
-    length, then UTF-8), all big endian; then SHA-256 of the state's bytes. The state itself stays out, so that proofs
-    and entry bundles disclose none of it. recorded_at must be aware. Raises Invalid when a number or the topic does
-    not fit.
+    Position (u64), stream id (16 bytes), version (u64), repository (16 bytes, zero for none), recorded time (i64,
+    microseconds since 1970, UTC), topic (u16 length, then UTF-8), all big endian; then SHA-256 of the state's bytes.
+    The state itself stays out, so that proofs and entry bundles disclose none of it. recorded_at must be aware. Raises
+    Invalid when a number or the topic does not fit.
     """
     try:
         name = topic.encode()

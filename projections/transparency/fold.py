@@ -207,4 +207,6 @@ class Transparency(Projection):
 
 
 def _logged(event: Recorded) -> LoggedEvent:
-    return LoggedEvent(event.position, event.stream, event.version, event.repository, event.topic, event.at, event.state)
+    return LoggedEvent(
+        event.position, event.stream, event.version, event.repository, event.topic, event.at, event.state
+    )

@@ -311,6 +311,7 @@ def test_an_event_line_is_plain_json_with_microseconds() -> None:
         "position": 1,
         "stream": "00000000-0000-0000-0000-000000000001",
         "version": 2,
+        "repository": "00000000-0000-0000-0000-000000000007",
         "topic": "artifact.published",
         "recorded_at": "2026-03-03T09:00:00.000001Z",
         "state": "eyJkYXRhIjp7InBhdGgiOiJzaW1wbGUvMSJ9fQ==",
