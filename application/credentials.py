@@ -46,18 +46,18 @@ Shown = PasswordShown | SecretShown
 def digest_of(headers: Mapping[str, str]) -> bytes | None:
     """A digest of the credential that counts, to remember it by; None when none was sent.
 
-    Of several, `Authorization` goes before `X-API-Key`, and that before the cookie.
+    Of several, `Authorization` goes before `X-API-Key` and its other name, and that before the cookie.
     """
     value = headers.get("authorization")
     if value is None:
-        value = headers.get("x-api-key")
+        value = _api_key(headers)
         if value is not None:
             value = "X " + value
         elif (cookies := headers.get("cookie")) and (session := _cookie(cookies)):
             value = "C " + session
         else:
             return None
-    return hashlib.sha256(value.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.blake2s(value.encode("utf-8", "surrogateescape")).digest()
 
 
 def read_credential(headers: Mapping[str, str]) -> Shown | None:
@@ -65,7 +65,7 @@ def read_credential(headers: Mapping[str, str]) -> Shown | None:
     value = headers.get("authorization")
     if value is not None:
         return _authorization(value)
-    value = headers.get("x-api-key")
+    value = _api_key(headers)
     if value is not None:
         return SecretShown(_bounded(value.strip()))
     cookies = headers.get("cookie")
@@ -76,6 +76,12 @@ def read_credential(headers: Mapping[str, str]) -> Shown | None:
 def looks_like_session(secret: str) -> bool:
     """Whether it has the form of a signed session token."""
     return secret.startswith("eyJ") and secret.count(".") == 2
+
+
+def _api_key(headers: Mapping[str, str]) -> str | None:
+    """A secret in a header of its own; the second name is what clients of Artifactory call it."""
+    value = headers.get("x-api-key")
+    return headers.get("x-jfrog-art-api") if value is None else value
 
 
 def _authorization(value: str) -> Shown:
