@@ -63,7 +63,7 @@ integration: $(VENV)/.dev ## tests with real servers, which they start themselve
 	$(PYTEST) tests/integration -n $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: clients
-clients: $(VENV)/.dev $(CLIENTS)/.ready ## tests that drive pip, uv, poetry, twine, npm, pnpm, yarn
+clients: $(VENV)/.dev $(CLIENTS)/.ready ## tests that drive pip, uv, poetry, twine, npm, pnpm, yarn and their kin
 	$(PYTEST) tests/clients $(ARGS)
 
 .PHONY: bench
@@ -125,7 +125,7 @@ $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 	$(NPM_INSTALL) --prefix $(CLIENTS)/yarn $(YARN_CLASSIC)
 	$(NPM_INSTALL) --prefix $(CLIENTS)/yarn-berry $(YARN_BERRY)
 	@mkdir -p $(CLIENTS)/bin
-	@for name in pip uv poetry twine pyproject-build; do ln -sf ../python/bin/$$name $(CLIENTS)/bin/$$name; done
+	@for name in pip uv poetry twine flit hatch pyproject-build; do ln -sf ../python/bin/$$name $(CLIENTS)/bin/$$name; done
 	@ln -sf ../pnpm/node_modules/.bin/pnpm $(CLIENTS)/bin/pnpm
 	@ln -sf ../yarn/node_modules/.bin/yarn $(CLIENTS)/bin/yarn
 	@ln -sf ../yarn-berry/node_modules/.bin/yarn $(CLIENTS)/bin/yarn-berry

@@ -55,12 +55,18 @@ class Machine:
                     pytest.fail(f"the client {name} is not installed: make clients")
                 pytest.skip(f"the client {name} is not installed: make clients")
 
-    def run(self, *command: str | Path, folder: Path | None = None, fails: bool = False, **env: str) -> str:
-        """Standard output and error together; the command must succeed, or fail, as expected."""
+    def run(
+        self,
+        *command: str | Path,
+        folder: Path | None = None,
+        fails: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> str:
+        """Standard output and error together; the command must succeed, or fail, as expected. env: on top of `env`."""
         done = subprocess.run(
             [str(part) for part in command],
             cwd=folder or self.home,
-            env=self.env | env,
+            env={**self.env, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
