@@ -64,7 +64,7 @@ class Incoming(msgspec.Struct, frozen=True):
         return Shown(self.headers, self.client, self.ticket, self.raw_path.decode("ascii", "replace"))
 
     def query(self) -> tuple[tuple[str, str], ...]:
-        """The query parameters in order."""
+        """The query parameters in order; raises Invalid for what is no text."""
         if not self.query_string:
             return ()
         try:
@@ -73,6 +73,8 @@ class Incoming(msgspec.Struct, frozen=True):
             )
         except (UnicodeDecodeError, ValueError):
             raise Invalid("the query string is malformed") from None
+        if b"%00" in self.query_string:  # no database takes it for text
+            raise Invalid("the query string has a NUL")
         return tuple(fields)
 
 
@@ -168,4 +170,6 @@ def _is_plain(prefix: str) -> bool:
     return all(char.isascii() and (char.isalnum() or char in "-._~/") for char in prefix)
 
 
-_SINGLE = frozenset({"authorization", "content-length", "content-type", "host", "range", "x-api-key"})
+_SINGLE = frozenset(
+    {"authorization", "content-length", "content-type", "host", "range", "x-api-key", "x-jfrog-art-api"}
+)

@@ -55,6 +55,7 @@ from projections.catalogue.revisions import Revisions
 from projections.progress import Progress
 from projections.search.view import SearchView
 from projections.transparency.view import TransparencyView
+from projections.usage.view import UsageView
 
 CONTROLLERS: tuple[type[Controller], ...] = (
     AdminAuditController,
@@ -130,6 +131,7 @@ def wire_api(core: Core) -> Api:
     downloads = MeasuredDownloads(core.connect)
     cache = RedisCache(settings.redis_url) if settings.redis_url else None
     search = SearchView(core.connect)
+    usage = UsageView(core.connect)
     services = Services(
         catalogue=core.catalogue,
         finder=CatalogueFinder(core.connect),
@@ -141,6 +143,8 @@ def wire_api(core: Core) -> Api:
         client_accounts=identity.client_accounts,
         search=search,
         shelves=search,
+        directory=identity.directory,
+        usage=usage,
     )
     wire = Wire(
         FORMATS,

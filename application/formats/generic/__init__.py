@@ -1,6 +1,7 @@
 """Raw files of any kind, for whatever speaks HTTP."""
 
 from application.format import Format
+from application.formats.generic.artifactory.routes import MOUNTS
 from application.formats.generic.dialect import answer_error
 from application.formats.generic.digests import PUBLISHED
 from application.formats.generic.names import order_key
@@ -13,6 +14,7 @@ FORMAT = Format(
     prefix="general",
     further_prefixes=("generic",),
     routes=ROUTES,
+    mounts=MOUNTS,
     error=answer_error,
     order=order_key,
     overwrite="replace",

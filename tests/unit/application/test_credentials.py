@@ -74,6 +74,8 @@ def test_authorization_goes_before_the_key_and_that_before_the_cookie() -> None:
     assert read_credential(headers) == SecretShown(TOKEN)
     del headers["x-api-key"]
     assert read_credential(headers) == SecretShown(JWT, cookie=True)
+    assert read_credential({"x-jfrog-art-api": TOKEN}) == SecretShown(TOKEN)
+    assert digest_of({"x-jfrog-art-api": TOKEN}) == digest_of({"x-api-key": TOKEN})
     assert read_credential({"cookie": "other=1; ak_access_token="}) is None
     assert read_credential({"user-agent": "curl"}) is None
 
