@@ -200,6 +200,7 @@ class Rebuild:
 _TERMINATE_LEADER = f"""
     SELECT pg_terminate_backend(pid) FROM pg_locks
     WHERE locktype = 'advisory' AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND classid::bigint = {LOCK_CLASS}::bigint & 4294967295
       AND objid::bigint = hashtext(%s)::bigint & 4294967295 AND pid <> %s
 """

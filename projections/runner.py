@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 BATCH = 5_000
 IDLE_SECONDS = 1.0
 RETRY_POISON_SECONDS = 10.0
-STALLED_SECONDS = 15.0
+STALLED_SECONDS = 30.0
 
 READ = (
     "SELECT notification_id, recorded_at, originator_id, originator_version, topic, repository, state "
@@ -63,12 +63,12 @@ class Runner:
                 while not self._stopping.is_set():
                     self.step()
             except (psycopg.OperationalError, psycopg.InterfaceError, LeadershipLost) as error:
-                if not self._stopping.is_set():
+                if not self._stopping.is_set() and pause < MAX_PAUSE_SECONDS:  # an outage is told of, not counted
                     _log.warning("projection %s: %s; trying again", self.projection.name, str(error).strip())
             finally:
                 self._disconnect()
             self._stopping.wait(pause)
-            pause = min(pause * 2, 2.0)
+            pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     def step(self) -> None:
         """Fold one batch, or wait for news."""
@@ -209,16 +209,27 @@ class Projector:
     def _watch(self) -> None:
         while not self._stopping.wait(STALLED_SECONDS / 3):
             with suppress(psycopg.Error), psycopg.connect(self._dsn, autocommit=True, connect_timeout=3) as connection:
-                for (name,) in connection.execute(_RELEASE_STALLED, (STALLED_SECONDS,)).fetchall():
-                    _log.warning("projection %s: its leader hangs; its lock was freed", name)
+                release_stalled(connection)
+
+
+def release_stalled(connection: Connection[Row], seconds: float = STALLED_SECONDS) -> list[str]:
+    """End the sessions of leaders that have not moved for so long though there is news; their projections."""
+    freed = [name for (name,) in connection.execute(_RELEASE_STALLED, (seconds,)).fetchall()]
+    for name in freed:
+        _log.warning("projection %s: its leader hangs; its lock was freed", name)
+    return freed
 
 
 _RELEASE_STALLED = f"""
-    SELECT t.projection FROM es_tracking t CROSS JOIN es_head h
-    JOIN pg_locks l ON l.locktype = 'advisory' AND l.granted
-         AND l.classid::bigint = {LOCK_CLASS}::bigint & 4294967295
-         AND l.objid::bigint = hashtext(t.projection)::bigint & 4294967295
-    WHERE t.position < h.position AND t.failed_at IS NULL
-      AND t.at < clock_timestamp() - make_interval(secs => %s) AND h.at < clock_timestamp() - interval '5 seconds'
-      AND pg_terminate_backend(l.pid)
+    WITH stalled AS MATERIALIZED (
+        SELECT t.projection, l.pid FROM es_tracking t CROSS JOIN es_head h
+        JOIN pg_locks l ON l.locktype = 'advisory' AND l.granted
+             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND l.classid::bigint = {LOCK_CLASS}::bigint & 4294967295
+             AND l.objid::bigint = hashtext(t.projection)::bigint & 4294967295
+        WHERE t.position < h.position AND t.failed_at IS NULL
+          AND t.at < clock_timestamp() - make_interval(secs => %s) AND h.at < clock_timestamp() - interval '5 seconds'
+    )
+    SELECT projection FROM stalled WHERE pg_terminate_backend(pid)
 """
+# Materialized, or the planner may end sessions before it has looked at all of the conditions.

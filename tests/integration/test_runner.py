@@ -14,7 +14,7 @@ from application.log import Change, Recorded
 from domain.checkpoint import CheckpointNamed
 from projections.progress import Progress
 from projections.projection import Projection, Row
-from projections.runner import Projector
+from projections.runner import LOCK_CLASS, Projector, release_stalled
 from tests.integration.folding import Registry, registry
 
 
@@ -193,3 +193,38 @@ def test_a_reader_whose_session_is_cut_stops_trusting_its_memory_and_delays_nobo
         reader.stop()
         writer.stop()
         projector.stop()
+
+
+def test_only_the_leader_that_hangs_is_cut_off(log: Registry, fresh_postgres_dsn: str) -> None:
+    lead = f"SELECT pg_advisory_lock({LOCK_CLASS}, hashtext(%s))"
+    append(log, "news")
+    long_ago = "at = clock_timestamp() - interval '1 hour'"
+    log.rows(f"UPDATE es_tracking SET {long_ago} RETURNING 1")
+    log.rows(f"UPDATE es_head SET {long_ago} RETURNING 1")
+    log.rows(
+        "UPDATE es_tracking SET position = (SELECT position FROM es_head) WHERE projection = 'tolerant' RETURNING 1"
+    )
+    with (
+        psycopg.connect(log.dsn, autocommit=True) as hanging,
+        psycopg.connect(log.dsn, autocommit=True) as idle,
+        psycopg.connect(log.dsn, autocommit=True) as bystander,
+        psycopg.connect(fresh_postgres_dsn, autocommit=True) as elsewhere,
+        psycopg.connect(log.dsn, autocommit=True) as watchdog,
+    ):
+        hanging.execute(lead, ("names",))
+        idle.execute(lead, ("tolerant",))
+        elsewhere.execute(lead, ("names",))
+        bystander.execute("SELECT pg_advisory_lock(1, 2)")
+        assert release_stalled(watchdog) == ["names"]
+        for alive in (idle, bystander, elsewhere):
+            alive.execute("SELECT 1")
+        with pytest.raises(psycopg.OperationalError):
+            hanging.execute("SELECT 1")
+
+
+def test_a_log_without_news_leaves_every_leader_alone(log: Registry) -> None:
+    log.rows("UPDATE es_tracking SET at = '2001-01-01' RETURNING 1")
+    with psycopg.connect(log.dsn, autocommit=True) as leader, psycopg.connect(log.dsn, autocommit=True) as watchdog:
+        leader.execute(f"SELECT pg_advisory_lock({LOCK_CLASS}, hashtext('names'))")
+        assert release_stalled(watchdog) == []
+        leader.execute("SELECT 1")
