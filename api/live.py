@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from concurrent.futures import Executor
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from application.streaming import Channel, Positioned
+from application.streaming import Channel, Positioned, Subscription
 
 PING_SECONDS = 15.0
 PING = b": ping\n\n"
@@ -24,16 +24,25 @@ I = TypeVar("I", bound=Positioned)  # noqa: E741 - an item
 
 
 class Batch(msgspec.Struct, Generic[I], frozen=True):
-    """What came. Nothing came for PING_SECONDS when it is empty. missed: events that were dropped before it."""
+    """What came; nothing did when it is empty. missed: events that were dropped before it.
+
+    replayed: they were there before the listener was.
+    """
 
     items: list[I]
     missed: int = 0
+    replayed: bool = False
 
 
-async def follow(channel: Channel[I], after: int | None, pool: Executor, *, lossless: bool) -> AsyncIterator[Batch[I]]:
+Batches: TypeAlias = AsyncGenerator[Batch[I], None]
+
+
+async def follow(channel: Channel[I], after: int | None, pool: Executor, *, lossless: bool) -> Batches[I]:
     """Items after a position, without end but for LIFETIME_SECONDS and the end of the process; None is from now on.
 
-    lossless: who is too slow reads on from the log at its own pace; otherwise it is told how many it missed.
+    The first batch is empty and says that nothing is missed from here on; further empty ones come when nothing else did
+    for PING_SECONDS. lossless: who is too slow reads on from the log at its own pace; otherwise it is told how many it
+    missed.
     """
     loop = asyncio.get_running_loop()
     news = asyncio.Event()
@@ -42,15 +51,23 @@ async def follow(channel: Channel[I], after: int | None, pool: Executor, *, loss
         with suppress(RuntimeError):  # the loop ends before the subscription when the process stops
             loop.call_soon_threadsafe(news.set)
 
-    subscription = await loop.run_in_executor(pool, channel.subscribe, wake)
+    subscribing = loop.run_in_executor(pool, channel.subscribe, wake)
     try:
-        position = subscription.start if after is None else min(after, subscription.start)
+        subscription = await asyncio.shield(subscribing)
+    except asyncio.CancelledError:
+        subscribing.add_done_callback(_close)  # the thread subscribes all the same
+        raise
+    try:
+        begun = subscription.start
+        position = begun if after is None else min(after, begun)
         ends = loop.time() + LIFETIME_SECONDS
+        yield Batch([])
         while not subscription.ended and loop.time() < ends:
-            while position < subscription.start:
+            if position < subscription.start:
                 items, position = await loop.run_in_executor(pool, channel.page, position, subscription.start)
                 if items:
-                    yield Batch(list(items))
+                    yield Batch(list(items), replayed=position <= begun)
+                continue
             news.clear()
             taken = subscription.take()
             if taken.missed:
@@ -66,6 +83,11 @@ async def follow(channel: Channel[I], after: int | None, pool: Executor, *, loss
                 yield Batch([])
     finally:
         subscription.close()
+
+
+def _close(subscribing: asyncio.Future[Subscription[I]]) -> None:
+    if not subscribing.cancelled() and subscribing.exception() is None:
+        subscribing.result().close()
 
 
 async def _heard(news: asyncio.Event) -> bool:

@@ -94,7 +94,7 @@ class Channel(Generic[I]):
 
     render: gives the items of a page, called once for each page while anybody listens. read: events after a position,
     at most so many. head: the position of the last event that this channel may show. after: names of the projections
-    that must have passed an event before it is shown.
+    that must have passed an event before it is shown. patience_seconds: how long it waits for them; None is for ever.
     """
 
     def __init__(
@@ -103,8 +103,10 @@ class Channel(Generic[I]):
         read: Callable[[int, int], Sequence[Recorded]],
         head: Callable[[], int],
         after: tuple[str, ...] = (),
+        patience_seconds: float | None = None,
     ) -> None:
         self.after = after
+        self.patience_seconds = patience_seconds
         self.lock = threading.Lock()
         self.position = 0
         self._render = render

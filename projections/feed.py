@@ -6,6 +6,8 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import psycopg
@@ -34,6 +36,14 @@ def reached(connect: Callable[[], AbstractContextManager[Connection[Row]]], name
             (list(names),),
         ).fetchone()
     return row[0] if row else 0
+
+
+def _is_due(horizon: int, patience_seconds: float | None) -> Callable[[Recorded], bool]:
+    """Whether an event may be shown: the read models have passed it, or were waited for long enough."""
+    if patience_seconds is None:
+        return lambda event: event.position <= horizon
+    long_ago = datetime.now(UTC) - timedelta(seconds=patience_seconds)
+    return lambda event: event.position <= horizon or event.at < long_ago
 
 
 class Feed:
@@ -87,14 +97,14 @@ class Feed:
         """One page; False when there is none yet."""
         horizon = min((self._marks.get(name, 0) for name in channel.after), default=None)
         start = channel.position
-        if horizon is not None and horizon <= start:
+        if horizon is not None and horizon <= start and channel.patience_seconds is None:
             return False
         if start not in pages:
             rows = connection.execute(READ, (start, PAGE), prepare=True, binary=True).fetchall()
             pages[start] = [self._decode(row) for row in rows]
         page = pages[start]
         if horizon is not None:
-            page = [event for event in page if event.position <= horizon]
+            page = list(takewhile(_is_due(horizon, channel.patience_seconds), page))
         if not page:
             return False
         channel.publish(page)

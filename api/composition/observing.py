@@ -14,7 +14,7 @@ import msgspec
 
 from api.composition.core import Core
 from api.composition.identity import Identity
-from api.composition.projector import decoder
+from api.composition.projector import NAMING, decoder
 from api.exposition import Exposition, MetricsListener, Whole
 from api.metrics import DIRECTORY_VARIABLE, Metrics
 from application.audit_lines import Describer
@@ -48,8 +48,11 @@ READ_MODELS: tuple[type[Projection], ...] = (
 )
 HALTING = frozenset(kind.name for kind in READ_MODELS if kind.on_poison == "halt")
 
-SHOWN = (CatalogueProjection.name, AccessProjection.name)
+SHOWN = NAMING
 """What must show a change before a screen is told of it: it will ask at once."""
+
+AUDIT_PATIENCE_SECONDS = 2.0
+"""How long auditors wait for the names of what was created just now; a read model that halts must not blind them."""
 
 
 class MeasuredDownloads(CountedDownloads):
@@ -113,11 +116,12 @@ def compose_observing(core: Core, identity: Identity, gauges: Callable[[], dict[
     """Wire it. gauges: figures of this process that only its other parts know."""
     settings = core.settings
     describer = Describer(identity.directory.usernames, identity.seals.open, core.catalogue)
-    entries = Channel(audit_lines(describer), core.log.read, core.log.head)
+    shown = partial(reached, core.connect, SHOWN)
+    entries = Channel(audit_lines(describer), core.log.read, shown, SHOWN, AUDIT_PATIENCE_SECONDS)
     changes = Channel(
         entity_changes(identity.directory.usernames, core.catalogue.repository_by_id),
         core.log.read,
-        partial(reached, core.connect, SHOWN),
+        shown,
         after=SHOWN,
     )
     usage = UsageView(core.connect)

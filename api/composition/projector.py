@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from eventsourcing.persistence import JSONTranscoder
@@ -20,10 +21,14 @@ from projections.access.view import AccessView
 from projections.audit.collector import AuditLines
 from projections.audit.fold import AuditProjection
 from projections.catalogue.fold import CatalogueProjection
+from projections.feed import reached
 from projections.projection import Projection
 from projections.runner import Projector
 from projections.search.fold import SearchProjection
 from projections.transparency.fold import Transparency
+
+NAMING = (CatalogueProjection.name, AccessProjection.name)
+"""The read models in which names of people and repositories are looked up."""
 
 
 def decoder() -> Callable[[tuple[Any, ...]], Recorded]:
@@ -57,7 +62,7 @@ def projections(core: Core) -> Sequence[Projection]:
     ]
     if core.settings.audit_stream == "stdout":
         describer = Describer(AccessView(core.connect).usernames, ClientSeals(keys).open, core.catalogue)
-        found.append(AuditLines(describer, sys.stdout.buffer))
+        found.append(AuditLines(describer, sys.stdout.buffer, partial(reached, core.connect, NAMING)))
     return found
 
 

@@ -59,14 +59,14 @@ class Product:
         self._projector = compose_projector(self._projector_core)
         self._projector.start()
         self.workers: list[Api] = [wire_api(open_core(settings, max_connections=10)) for _ in range(workers)]
-        self._loops = [asyncio.new_event_loop() for _ in range(workers)]
-        self._threads = [threading.Thread(target=loop.run_forever, daemon=True) for loop in self._loops]
+        self.loops = [asyncio.new_event_loop() for _ in range(workers)]
+        self._threads = [threading.Thread(target=loop.run_forever, daemon=True) for loop in self.loops]
         for thread in self._threads:
             thread.start()
         self.admin = basic("admin", ADMIN_PASSWORD)
 
     def close(self) -> None:
-        for loop, thread in zip(self._loops, self._threads, strict=True):
+        for loop, thread in zip(self.loops, self._threads, strict=True):
             loop.call_soon_threadsafe(loop.stop)
             thread.join(timeout=5)
             loop.close()
@@ -129,7 +129,7 @@ class Product:
         }
         gate: Any = self.workers[worker].gate
         answer = exchange(gate, scope, list(chunks), truncated)
-        return asyncio.run_coroutine_threadsafe(answer, self._loops[worker]).result(ANSWER_SECONDS)
+        return asyncio.run_coroutine_threadsafe(answer, self.loops[worker]).result(ANSWER_SECONDS)
 
     # what tests arrange
 
