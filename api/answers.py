@@ -148,8 +148,9 @@ async def send_file(
     blobs: BlobStore,
     pool: Executor,
     pathsend: bool,
+    redirects: Redirects | None = None,
 ) -> int:
-    """Send a stored file: whole by file handle where the server can, otherwise in chunks read in a thread."""
+    """Send a stored file: from where it is by redirect, or whole by file handle, or in chunks read in a thread."""
     etag = f'"{file.sha256}"'
     own: Headers = [
         (b"content-type", file.media_type.encode()),
@@ -171,6 +172,10 @@ async def send_file(
     own = _framed(own, file.size_bytes, spans, layout)
     status = 206 if spans else 200
     loop = asyncio.get_running_loop()
+    if redirects is not None and redirects.suits(file, headers, method) and len(spans) < 2:
+        location = await loop.run_in_executor(pool, redirects.location, file)
+        if location is not None:
+            return await _send_redirect(file, location, extra, redirects.storage, send)
     if method == "HEAD" or file.size_bytes == 0:
         await _start(send, status, own + extra)
         await _end(send)
@@ -189,6 +194,31 @@ async def send_file(
         await _copy(source, head, end - start, send, pool)
     await send({"type": "http.response.body", "body": layout.closing if layout else b""})
     return status
+
+
+class Redirects:
+    """Sends clients to the object store for the bytes of artifacts.
+
+    Not for what is small enough to be answered from memory, not for HEAD, as the signature is for GET alone, and not
+    where the store would judge a condition by a tag of its own. storage: its kind, for X-Artifact-Storage.
+    """
+
+    def __init__(self, blobs: BlobStore, storage: str, expires_seconds: int) -> None:
+        self.storage = storage
+        self._blobs = blobs
+        self._expires_seconds = expires_seconds
+
+    def suits(self, file: File, headers: Mapping[str, str], method: str) -> bool:
+        """Whether the client may be sent there."""
+        if method != "GET" or file.artifact is None or not file.redirectable:
+            return False
+        return file.size_bytes > MAX_HELD_FILE_BYTES and "if-range" not in headers
+
+    def location(self, file: File) -> str | None:
+        """A signed address of the bytes, if the store gives any."""
+        return self._blobs.signed_url(
+            file.sha256, filename=file.filename, media_type=file.media_type, expires_seconds=self._expires_seconds
+        )
 
 
 def file_headers(file: File) -> list[tuple[str, str]]:
@@ -310,6 +340,23 @@ async def _send_decided(status: int, unchanged: Headers, extra: Headers, send: S
     await _start(send, status, headers)
     await _end(send)
     return status
+
+
+async def _send_redirect(file: File, location: str, extra: Headers, storage: str, send: Send) -> int:
+    headers = [pair for pair in extra if pair[0] != b"cache-control"]
+    headers += encoded(
+        [
+            *file.headers,
+            ("location", location),
+            ("cache-control", "no-store"),  # it expires, and is whoever's has it
+            ("x-artifact-storage", f"redirect-{storage}"),
+            ("x-checksum-sha256", file.sha256),
+            ("content-length", "0"),
+        ]
+    )
+    await _start(send, 302, headers)
+    await _end(send)
+    return 302
 
 
 async def _send_unsatisfiable(size: int, extra: Headers, send: Send) -> int:

@@ -17,6 +17,7 @@ from api.answers import (
     MAX_HELD_FILE_BYTES,
     Headers,
     Prepared,
+    Redirects,
     Send,
     encoded,
     send_answer,
@@ -197,6 +198,7 @@ class Wire:
         pool: ThreadPoolExecutor,
         cache_bytes: int,
         max_upload_bytes: int | None,
+        redirects: Redirects | None = None,
     ) -> None:
         every = [*(mounted for format_ in formats for mounted in _mounts(format_)), *map(Mounted, mounts)]
         self._mounted = {mounted.prefix: mounted for mounted in every}
@@ -209,6 +211,7 @@ class Wire:
         self._count_download = count_download
         self._pool = pool
         self._max_upload_bytes = max_upload_bytes
+        self._redirects = redirects
         self._waiting = 0
         self._plans: dict[tuple[bytes, bytes, str, str], Plan] = {}
         self._past: dict[tuple[UUID, str, int], int] = {}
@@ -463,6 +466,7 @@ class Wire:
                     blobs=self._services.blobs,
                     pool=self._pool,
                     pathsend=exchange.pathsend,
+                    redirects=self._redirects,
                 )
             case Document():
                 prepared = Prepared.document(await self._in_thread(keep, answer))

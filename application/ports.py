@@ -93,7 +93,7 @@ class BlobStore(Protocol):
     def local_path(self, sha256: str) -> Path | None:
         """The file that holds the blob, when it is one on this machine."""
 
-    def signed_url(self, sha256: str, *, filename: str, media_type: str, expires_seconds: int) -> str | None:
+    def signed_url(self, sha256: str, *, filename: str | None, media_type: str, expires_seconds: int) -> str | None:
         """An address from which a client may fetch the bytes itself, when the store offers that."""
 
     def delete(self, sha256: str) -> None:

@@ -105,7 +105,11 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored blob. artifact: counted as a download of it. immutable: the address will always mean these bytes."""
+    """A stored blob.
+
+    artifact: counted as a download of it. immutable: the address will always mean these bytes. redirectable: this
+    protocol's clients take the bytes of an artifact from an address at another host, too.
+    """
 
     sha256: str
     size_bytes: int
@@ -115,6 +119,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     last_modified: datetime | None = None
     artifact: UUID | None = None
     immutable: bool = False
+    redirectable: bool = True
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):

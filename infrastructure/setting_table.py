@@ -249,6 +249,13 @@ SECTIONS: tuple[Section, ...] = (
                 "Service; `http://…` for one without TLS",
             ),
             Setting(
+                "AK_S3_PUBLIC_ENDPOINT",
+                "s3_public_endpoint",
+                Computed("S3_ENDPOINT", lambda _: None),
+                WEB_URL,
+                "The same service as clients reach it, where redirects lead to",
+            ),
+            Setting(
                 "S3_ACCESS_KEY_ID",
                 "s3_access_key_id",
                 Computed("from the machine's role", lambda _: None),
@@ -264,7 +271,8 @@ SECTIONS: tuple[Section, ...] = (
                 "presigned_downloads",
                 "false",
                 FLAG,
-                "Redirect downloads to the object store",
+                "Redirect downloads of more than 64 KiB to the object store, where clients follow; PyPI files go out "
+                "from here",
             ),
             Setting(
                 "PRESIGNED_DOWNLOAD_EXPIRY_SECS",

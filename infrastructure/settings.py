@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     s3_prefix: str
     s3_region: str
     s3_endpoint: str
+    s3_public_endpoint: str | None
     s3_access_key_id: str | None
     s3_secret_access_key: str | None
     s3_ca_cert_path: Path | None

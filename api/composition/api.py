@@ -16,7 +16,7 @@ from api.composition.core import Core, open_core, read_settings
 from api.composition.identity import LateProgress, compose_identity
 from api.composition.logs import configure_logs
 from api.composition.observing import MeasuredDownloads, MeasuredPublishing, compose_observing
-from api.composition.storage import compose_collector
+from api.composition.storage import compose_collector, compose_redirects
 from api.composition.uploads import compose_uploads
 from api.http.audit import AdminAuditController, AuditController, RepositoryAuditController
 from api.http.auth import AuthController
@@ -157,6 +157,7 @@ def wire_api(core: Core) -> Api:
         pool=pool,
         cache_bytes=settings.document_cache_bytes,
         max_upload_bytes=settings.max_upload_bytes or None,
+        redirects=compose_redirects(core),
     )
     observing = compose_observing(
         core,

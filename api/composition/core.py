@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from minio import Minio
 from psycopg import Connection
 
 from application.log import EventLog
@@ -94,12 +95,19 @@ def open_blobs(settings: Settings) -> BlobStore:
     if settings.storage_backend == "s3":
         if settings.s3_bucket is None:
             raise Invalid("S3_BUCKET is not set, and STORAGE_BACKEND is s3")
-        client = s3_client.connect(
-            endpoint=settings.s3_endpoint,
-            region=settings.s3_region,
-            access_key_id=settings.s3_access_key_id,
-            secret_access_key=settings.s3_secret_access_key,
-            ca_cert_path=settings.s3_ca_cert_path,
-        )
-        return S3Blobs(client, settings.s3_bucket, settings.s3_prefix, redirect_downloads=settings.presigned_downloads)
+        client = _s3_client(settings, settings.s3_endpoint)
+        redirects = None
+        if settings.presigned_downloads:
+            redirects = _s3_client(settings, settings.s3_public_endpoint or settings.s3_endpoint)
+        return S3Blobs(client, settings.s3_bucket, settings.s3_prefix, redirects=redirects)
     return FolderBlobs(settings.storage_path)
+
+
+def _s3_client(settings: Settings, endpoint: str) -> Minio:
+    return s3_client.connect(
+        endpoint=endpoint,
+        region=settings.s3_region,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=settings.s3_secret_access_key,
+        ca_cert_path=settings.s3_ca_cert_path,
+    )

@@ -87,7 +87,7 @@ class FolderBlobs:
         self.size(sha256)
         return self._path(sha256)
 
-    def signed_url(self, sha256: str, *, filename: str, media_type: str, expires_seconds: int) -> None:
+    def signed_url(self, sha256: str, *, filename: str | None, media_type: str, expires_seconds: int) -> None:
         """None: clients cannot reach this store themselves."""
         checked_sha256(sha256)
 

@@ -32,15 +32,16 @@ LONGEST_SIGNATURE_SECONDS = 604_800
 class S3Blobs:
     """A bucket, or the part of one below `prefix`. The client comes from `s3_client.connect`.
 
-    redirect_downloads: whether `signed_url` gives addresses (S3_REDIRECT_DOWNLOADS). One part of an upload is in
-    memory at a time: 8 MiB for objects up to 80 GB, a ten-thousandth of larger ones.
+    redirects: the client that `signed_url` signs with, whose endpoint is the one that the registry's own clients can
+    reach; without one it gives no addresses. One part of an upload is in memory at a time: 8 MiB for objects up to
+    80 GB, a ten-thousandth of larger ones.
     """
 
-    def __init__(self, client: Minio, bucket: str, prefix: str = "", *, redirect_downloads: bool = False) -> None:
+    def __init__(self, client: Minio, bucket: str, prefix: str = "", *, redirects: Minio | None = None) -> None:
         self.client = client
         self.bucket = bucket
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        self._redirects = redirect_downloads
+        self._redirects = redirects
 
     def keep(self, spooled: Spooled) -> None:
         """Upload under the digest, verified on the way out and again by the service; the spool file is gone afterwards.
@@ -90,23 +91,23 @@ class S3Blobs:
         """None: the bytes are not on this machine."""
         checked_sha256(sha256)
 
-    def signed_url(self, sha256: str, *, filename: str, media_type: str, expires_seconds: int) -> str | None:
+    def signed_url(self, sha256: str, *, filename: str | None, media_type: str, expires_seconds: int) -> str | None:
         """An address that gives the bytes as a download of that name until it expires; None unless redirects are on.
 
         Made without asking the service, so also for a blob that is not there. expires_seconds: at most seven days.
         """
         key = self._key(sha256)
-        if not self._redirects:
+        if self._redirects is None:
             return None
+        headers: dict[str, str | list[str] | tuple[str]] = {"response-content-type": media_type}
+        if filename is not None:
+            headers["response-content-disposition"] = attachment(filename)
         with s3_faults("sign an address"):
-            return self.client.presigned_get_object(
+            return self._redirects.presigned_get_object(
                 self.bucket,
                 key,
                 expires=timedelta(seconds=min(max(expires_seconds, 1), LONGEST_SIGNATURE_SECONDS)),
-                response_headers={
-                    "response-content-disposition": attachment(filename),
-                    "response-content-type": media_type,
-                },
+                response_headers=headers,
             )
 
     def delete(self, sha256: str) -> None:

@@ -119,7 +119,7 @@ class MemoryBlobs:
         self._key(sha256)
         return None
 
-    def signed_url(self, sha256: str, *, filename: str, media_type: str, expires_seconds: int) -> str | None:
+    def signed_url(self, sha256: str, *, filename: str | None, media_type: str, expires_seconds: int) -> str | None:
         self._key(sha256)
         return None
 

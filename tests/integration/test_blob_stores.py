@@ -65,7 +65,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
 
 
 def s3_storage(server: S3Server, tmp_path: Path, *, redirects: bool = False) -> Storage:
-    blobs = S3Blobs(server.client(), BUCKET, server.new_prefix(), redirect_downloads=redirects)
+    blobs = S3Blobs(server.client(), BUCKET, server.new_prefix(), redirects=server.client() if redirects else None)
     return Storage(FolderSpool(tmp_path / "spool"), blobs)
 
 

@@ -142,6 +142,7 @@ def get_file(call: Call) -> File:
             last_modified=row.published_at,
             artifact=row.id,
             immutable=_immutable(call),
+            redirectable=False,  # clients that read a part of a wheel, older ones too, lose the range on the way
         )
     for suffix, (role, media_type) in _SIDE_FILES.items():
         if filename.endswith(suffix):
