@@ -10,7 +10,7 @@ import msgspec
 
 from application.catalogue import RepositoryRow
 from application.resolving import Resolved, Resolver
-from domain.errors import Forbidden, RegistryError, Unauthenticated
+from domain.errors import Forbidden, RegistryError, Unauthenticated, Unavailable
 from domain.event import Metadata
 from domain.permissions import Action, Principal, may
 from domain.repository import RepositoryNotFound
@@ -128,6 +128,8 @@ class Access:
             resolved = self._resolver.resolve(text)
         except RepositoryNotFound:
             return None
+        except Unavailable:
+            raise  # nothing is known of any repository now, so nothing is told
         except RegistryError:
             present = self._present(text)
             if present is None or not self.allows(principal, present, "read"):
@@ -183,5 +185,5 @@ class Access:
     def _present(self, text: str) -> Resolved | None:
         try:
             return self._resolver.resolve(text.partition("@")[0])
-        except RegistryError:
+        except RepositoryNotFound:
             return None

@@ -14,7 +14,7 @@ import msgspec
 
 from application.clients import ClientSeals
 from application.log import Change, EventLog
-from domain.errors import RegistryError
+from domain.errors import RegistryError, Unavailable
 from domain.event import Metadata
 from domain.permissions import Principal
 from domain.sign_in import AccessDenied, LoginRefused
@@ -46,6 +46,9 @@ class _Window:
 
 
 class _Refused(msgspec.Struct, frozen=True):
+    """id: the same at each attempt to append it, so that it is in the log once."""
+
+    id: UUID
     event: _Refusal
     person: UUID | None
     kind: str
@@ -92,22 +95,34 @@ class Denials:
     ) -> None:
         """Somebody tried what they may not."""
         event = AccessDenied(repository=repository, action=action, resource=_plain(resource))
-        self._note(_Refused(event, principal.id, principal.kind, principal.via, client, agent))
+        self._note(_Refused(uuid4(), event, principal.id, principal.kind, principal.via, client, agent))
 
     def login_refused(self, reason: str, user: UUID | None, client: str, agent: str = "") -> None:
         """A credential was not accepted, whatever its secret. reason: a word, never what was sent."""
         event = LoginRefused(user=user, reason=reason)
-        self._note(_Refused(event, None, "anonymous", "", client, agent))
+        self._note(_Refused(uuid4(), event, None, "anonymous", "", client, agent))
 
     def flush(self, *, everything: bool = False) -> None:
-        """Append what is pending and what windows counted that are over; with `everything`, also those that are not."""
+        """Append what is pending and what windows counted that are over; with `everything`, also those that are not.
+
+        What cannot be appended while the database is away is kept for the next time.
+        """
         with self._flushing:
-            for refused in self._take(everything=everything):
+            taken = self._take(everything=everything)
+            for done, refused in enumerate(taken):
                 try:
                     self._append(refused)
+                except Unavailable as error:
+                    self._keep(taken[done:])
+                    _log.warning("%d refusals are not in the log yet: %s", len(taken) - done, error)
+                    return
                 except RegistryError as error:
                     # the refusal itself stands; the request was answered long ago
-                    _log.warning("not in the log: %s (%s)", refused.event, error)
+                    _log.error("not in the log: %s (%s)", refused.event, error)
+
+    def _keep(self, refused: list[_Refused]) -> None:
+        with self._lock:
+            self._pending = refused + self._pending
 
     def _note(self, refused: _Refused) -> None:
         key: _Key = (refused.event, refused.person, refused.client)
@@ -132,18 +147,21 @@ class Denials:
                 window = self._windows.pop(key)
                 if window.suppressed:
                     event = msgspec.structs.replace(window.refused.event, suppressed=window.suppressed)
-                    taken.append(msgspec.structs.replace(window.refused, event=event))
+                    taken.append(msgspec.structs.replace(window.refused, id=uuid4(), event=event))
         return taken
 
     def _append(self, refused: _Refused) -> None:
         client = self._seals(refused.person, refused.client, refused.agent)
         meta = Metadata(by=refused.person, kind=refused.kind, via=refused.via, client=client)
         repository = refused.event.repository if isinstance(refused.event, AccessDenied) else None
-        self._log.append([Change(uuid4(), 0, [refused.event], repository)], meta)
+        self._log.append([Change(refused.id, 0, [refused.event], repository)], meta, command_id=refused.id)
 
     def _run(self) -> None:
         while not self._stopping.wait(FLUSH_SECONDS):
-            self.flush()
+            try:
+                self.flush()
+            except Exception:  # noqa: BLE001 - the thread must go on; what comes later is recorded
+                _log.exception("refusals are not in the log")
 
 
 def _plain(text: str) -> str:
@@ -157,4 +175,4 @@ def _collapsed(refused: _Refused) -> _Refused:
         event = AccessDenied(action=refused.event.action[:16], resource=OTHERS)
     else:
         event = LoginRefused(reason=refused.event.reason)
-    return _Refused(event, None, "anonymous", "", OTHERS, "")
+    return _Refused(uuid4(), event, None, "anonymous", "", OTHERS, "")

@@ -26,6 +26,10 @@ FRESH_SECONDS = 3.0
 FORGET_SECONDS = 5.0
 """Longer than FRESH_SECONDS: a reader stops trusting its memory before others stop waiting for it."""
 
+JOIN_SECONDS = 0.1
+MAX_JOIN_SECONDS = 1.0
+"""How long until it tries to reach the database again; doubled from the first to the second."""
+
 ASK_SECONDS = 0.05
 """How long a waiter goes without news before it asks the database itself."""
 
@@ -128,18 +132,22 @@ class Progress:
                     self._forget(other)
 
     def _run(self) -> None:
+        pause = JOIN_SECONDS
         while not self._stopping.is_set():
             try:
                 self._join()
+                pause = JOIN_SECONDS
                 while not self._stopping.is_set():
                     self._listen()
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                _log.warning("progress: %s; joining again", str(error).strip() or type(error).__name__)
+                if pause == JOIN_SECONDS:  # once an outage
+                    _log.warning("progress: %s; joining again", str(error).strip() or type(error).__name__)
             except Exception:  # noqa: BLE001 - a process edge: the thread must go on
                 _log.exception("progress: joining again")
             self._fresh_until = 0.0
             self._leave()
-            self._stopping.wait(0.2)
+            self._stopping.wait(pause)
+            pause = min(pause * 2, MAX_JOIN_SECONDS)
 
     def _join(self) -> None:
         self._connection = psycopg.connect(

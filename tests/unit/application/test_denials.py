@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from application.denials import MAX_DISTINCT
+from domain.errors import Unavailable
 from domain.permissions import ANONYMOUS_PRINCIPAL, Principal
 from domain.sign_in import AccessDenied, LoginRefused
 from tests.fakes.accounts import CLIENT, Fixture
@@ -77,6 +78,23 @@ def test_a_flood_of_different_ones_is_counted_under_one_name(people: Fixture) ->
         1 for event in people.log.happened() if isinstance(event, AccessDenied | LoginRefused) and not event.suppressed
     )
     assert counted + told == 10 * MAX_DISTINCT
+
+
+def test_what_cannot_be_appended_is_kept_and_appended_once(people: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*args: object, **options: object) -> None:
+        raise Unavailable("the database is away")
+
+    denied(people)
+    denied(people, resource="apps")
+    with monkeypatch.context() as outage:
+        outage.setattr(people.log, "append", away)
+        people.denials.flush()
+        denied(people, resource="third")
+        people.denials.flush()
+    people.denials.flush()
+    people.denials.flush()
+    told = [event.resource for event in people.log.happened() if isinstance(event, AccessDenied)]
+    assert told == ["libs", "apps", "third"]
 
 
 def test_long_resources_are_cut(people: Fixture) -> None:

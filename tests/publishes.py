@@ -1,0 +1,73 @@
+"""One publish in each format, as the request that its clients send, and where it is seen afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tests.integration.harness import multipart
+from tests.samples.npm import make as npm_make
+from tests.samples.pypi.make import Sample, wheel
+
+FORMATS = ("pypi", "npm", "generic")
+
+
+class Publish(NamedTuple):
+    """page: the document that must tell of it. told: what that document then holds. file: where the bytes are."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+    page: str
+    told: bytes
+    file: str
+    content: bytes
+
+
+def publish(format: str, key: str, name: str, version: str) -> Publish:
+    """A file of that version in a repository with that key. name: one that all formats take."""
+    return {"pypi": _pypi, "npm": _npm, "generic": _generic}[format](key, name, version)
+
+
+def upload_form(sample: Sample, **changes: str) -> tuple[bytes, str]:
+    """What twine sends: the body and its content type."""
+    name, version = sample.filename.removesuffix(".tar.gz").removesuffix(".zip").split("-")[:2]
+    fields = {
+        ":action": "file_upload",
+        "protocol_version": "1",
+        "filetype": "bdist_wheel" if sample.filename.endswith(".whl") else "sdist",
+        "metadata_version": "2.4",
+        "name": name,
+        "version": version,
+        "sha256_digest": hashlib.sha256(sample.content).hexdigest(),
+        **changes,
+    }
+    return multipart(list(fields.items()), [("content", sample.filename, sample.content)])
+
+
+def _pypi(key: str, name: str, version: str) -> Publish:
+    sample = wheel(name, version)
+    body, content_type = upload_form(sample)
+    page = f"/pypi/{key}/simple/{name}/"
+    headers = {"content-type": content_type}
+    file = page + sample.filename
+    return Publish("POST", f"/pypi/{key}/", headers, body, page, sample.filename.encode(), file, sample.content)
+
+
+def _npm(key: str, name: str, version: str) -> Publish:
+    data = npm_make.tarball({"index.js": f"// {version}"}, name=name, version=version)
+    body = json.dumps(npm_make.document(data, name, version)).encode()
+    packument = f"/npm/{key}/{name}"
+    file = f"{packument}/-/{name}-{version}.tgz"
+    headers = {"content-type": "application/json"}
+    return Publish("PUT", packument, headers, body, packument, f'"{version}"'.encode(), file, data)
+
+
+def _generic(key: str, name: str, version: str) -> Publish:
+    data = f"{name} {version}\n".encode() * 40
+    folder = f"/generic/{key}/{name}/"
+    file = f"{folder}{version}.txt"
+    return Publish("PUT", file, {}, data, folder, f"{version}.txt".encode(), file, data)
