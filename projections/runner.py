@@ -20,6 +20,7 @@ BATCH = 5_000
 IDLE_SECONDS = 1.0
 RETRY_POISON_SECONDS = 10.0
 STALLED_SECONDS = 30.0
+MAX_PAUSE_SECONDS = 2.0
 
 READ = (
     "SELECT notification_id, recorded_at, originator_id, originator_version, topic, repository, state "
