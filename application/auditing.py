@@ -95,7 +95,7 @@ RULES: dict[type[Event], Rule | Choice] = {
     account.UserErased: Rule("USER_ERASED", "user", id="user"),
     account.UserUpdated: Choice((_UPDATED, _DISABLED, _PROMOTED, _DEMOTED), _user_update),
     artifact.ArtifactDeleted: Rule("ARTIFACT_DELETED", "artifact", name="path"),
-    artifact.ArtifactDownloaded: Rule("ARTIFACT_DOWNLOADED", "artifact", name="path"),
+    artifact.ArtifactDownloaded: Rule("ARTIFACT_DOWNLOADED", "artifact", id="artifact", name="path"),
     artifact.ArtifactPropertiesSet: Rule("ARTIFACT_METADATA_UPDATED", "artifact", name="path"),
     artifact.ArtifactPublished: Rule("ARTIFACT_UPLOADED", "artifact", name="path"),
     checkpoint.CheckpointNamed: Rule("CHECKPOINT_NAMED", "checkpoint", name="name"),

@@ -83,12 +83,13 @@ class Guard(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """New events of one stream, decided on the state after `version` events."""
+    """New events of one stream, decided on the state after `version` events. meta: None for the command's."""
 
     stream: UUID
     version: int
     events: Sequence[Event]
     repository: UUID | None = None
+    meta: Metadata | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -221,7 +222,7 @@ class EventLog(Application[UUID]):
         repositories: list[UUID | None] = []
         for change in changes:
             for offset, event in enumerate(change.events, 1):
-                events.append(Appended(change.stream, change.version + offset, event, meta))
+                events.append(Appended(change.stream, change.version + offset, event, change.meta or meta))
                 repositories.append(change.repository)
         if not events:
             return Receipt()

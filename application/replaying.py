@@ -42,6 +42,7 @@ KINDS: dict[str, Kind] = {
     "storage": FACTS,
     "token": Kind("token", token.Token(), token.evolve),
     "user": Kind("user", account.Account(), account.evolve),
+    artifact.ArtifactDownloaded.TOPIC: FACTS,
     sign_in.LoginFailed.TOPIC: _ATTEMPTS,
     sign_in.FailuresCleared.TOPIC: _ATTEMPTS,
 }

@@ -42,6 +42,15 @@ class ArtifactNotFound(NotFound):
         super().__init__(path=path)
 
 
+class RevisionNotFound(NotFound):
+    """There never was such a revision, or not yet at the asked position."""
+
+    template = "{path} has no revision {revision}"
+
+    def __init__(self, path: str, revision: str) -> None:
+        super().__init__(path=path, revision=revision[:40])
+
+
 class PreconditionUnmet(PreconditionFailed):
     """What the client made its request depend on is not so."""
 
@@ -108,12 +117,19 @@ class ArtifactPropertiesSet(Event, frozen=True, kw_only=True):
 
 
 class ArtifactDownloaded(Event, frozen=True, kw_only=True):
-    """One access, recorded only where a repository's settings ask for it."""
+    """One access, recorded only where a repository's settings ask for it.
+
+    range: the part that was asked for, as the client wrote it; empty for everything.
+    """
 
     TOPIC: ClassVar[str] = "artifact.downloaded"
     repository: UUID
     path: str
     sha256: str
+    artifact: UUID | None = None
+    package: str = ""
+    version: str = ""
+    range: str = ""
 
 
 class Artifact(msgspec.Struct, frozen=True):
