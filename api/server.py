@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from typing import Any
 
@@ -36,6 +37,8 @@ class Server:
                 try:
                     self._api = await asyncio.to_thread(compose_api)
                     self._gate = self._api.gate
+                    gc.collect()
+                    gc.freeze()  # what was made so far lives as long as the process: never look through it again
                 except Exception as error:  # noqa: BLE001 - a process edge
                     _log.exception("cannot start")
                     await send({"type": "lifespan.startup.failed", "message": str(error)})

@@ -52,7 +52,7 @@ def wrk(url: str, seconds: float, headers: Mapping[str, str] = {}, connections: 
     per_second = float(_found(r"Requests/sec:\s+([\d.]+)", output))
     requests = int(_found(r"(\d+) requests in", output))
     return Rate(
-        per_second, _seconds(_found(r"50%\s+(\S+)", output)), _seconds(_found(r"99%\s+(\S+)", output)), requests
+        per_second, _seconds(_found(r"\n +50% +(\S+)", output)), _seconds(_found(r"\n +99% +(\S+)", output)), requests
     )
 
 
