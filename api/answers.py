@@ -231,6 +231,8 @@ def file_headers(file: File) -> list[tuple[str, str]]:
     ]
     if file.filename is not None:
         headers.append(("content-disposition", attachment(file.filename)))
+    if file.artifact is not None:
+        headers.append(("x-artifact-storage", "proxy"))
     return headers
 
 
@@ -256,6 +258,11 @@ def encoded(headers: Iterable[tuple[str, str]]) -> Headers:
 def http_date(moment: datetime) -> str:
     """An IMF-fixdate."""
     return format_datetime(moment.astimezone(UTC), usegmt=True)
+
+
+def gives_bytes(file: File, headers: Mapping[str, str]) -> bool:
+    """Whether a GET of the file is answered with bytes; not when the client has them already."""
+    return _condition(headers, f'"{file.sha256}"', file.last_modified) is None
 
 
 def etag_matches(condition: str, etag: str, *, strong: bool = False) -> bool:

@@ -16,6 +16,7 @@ from application.catalogue import Catalogue, Storage
 from application.collecting import Collector
 from application.comparing import Comparison
 from application.directory import Directory
+from application.downloads import DownloadRecorder
 from application.format import Formats
 from application.grants import Grants
 from application.health import Probes, State
@@ -72,6 +73,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     changes: Channel[Change]
     usage: Usage
     downloads: DownloadCounter
+    recorder: DownloadRecorder
     search: SearchIndex
     shelves: Shelves
     state: State

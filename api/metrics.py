@@ -264,6 +264,7 @@ _HELP = {
     "ak_log_writer_queue": "Commands waiting to be appended to the log.",
     "ak_document_cache_bytes": "Bytes of documents held in memory.",
     "ak_downloads_unwritten": "Downloads counted in memory and not written yet.",
+    "ak_downloads_unrecorded": "Downloads of repositories that record access that are not in the log yet.",
 }
 
 

@@ -20,6 +20,7 @@ from api.answers import (
     Redirects,
     Send,
     encoded,
+    gives_bytes,
     send_answer,
     send_file,
     send_prepared,
@@ -32,6 +33,7 @@ from api.incoming import Incoming
 from application.access import Access, CredentialNeeded
 from application.digest_headers import announced_digests, verify_digests
 from application.documents import Documents, keep
+from application.downloads import Download, may_be_recorded
 from application.format import Format, Mount
 from application.resolving import Resolved
 from application.services import Services
@@ -199,6 +201,7 @@ class Wire:
         cache_bytes: int,
         max_upload_bytes: int | None,
         redirects: Redirects | None = None,
+        record_download: Callable[[Download], None] | None = None,
     ) -> None:
         every = [*(mounted for format_ in formats for mounted in _mounts(format_)), *map(Mounted, mounts)]
         self._mounted = {mounted.prefix: mounted for mounted in every}
@@ -212,6 +215,7 @@ class Wire:
         self._pool = pool
         self._max_upload_bytes = max_upload_bytes
         self._redirects = redirects
+        self._record_download = record_download
         self._waiting = 0
         self._plans: dict[tuple[bytes, bytes, str, str], Plan] = {}
         self._past: dict[tuple[UUID, str, int], int] = {}
@@ -241,7 +245,7 @@ class Wire:
         if resolved.at is None and self._revisions.remembered(resolved.content, plan.scope) != plan.revision:
             return None
         entry = self.cache.get(plan.cached)
-        if not isinstance(entry, Prepared):
+        if not isinstance(entry, Prepared) or (entry.file is not None and may_be_recorded(resolved)):
             return None
         await self._send_prepared(incoming, entry, resolved, principal, send)
         return plan.template
@@ -335,14 +339,15 @@ class Wire:
             call = Call(request, resolved.repository, resolved.content, revision, principal, SYSTEM, self._services)
             entry = await self._in_thread(self._make, route, call, wanted, revision)
             if isinstance(entry, Answer | Stream):
-                return await self._send(exchange, entry, resolved, principal)
+                return await self.send(exchange, entry, resolved, principal)
             self.cache.put(key, entry)
         if isinstance(entry, File):
-            return await self._send(exchange, entry, resolved, principal)
+            return await self.send(exchange, entry, resolved, principal)
         if len(self._plans) >= MAX_PLANS:
             self._plans.clear()
         plan = Plan(resolved, wanted.scope, revision, key, exchange.template, generation)
         self._plans[_plan_key(exchange.incoming, exchange.base_url)] = plan
+        self._record(exchange, entry.file, resolved, principal)
         return await self._send_prepared(exchange.incoming, entry, resolved, principal, exchange.send)
 
     def _send_prepared(
@@ -398,7 +403,7 @@ class Wire:
         async with self._receive(exchange, route.body) as received:
             call = msgspec.structs.replace(call, upload=received.upload, form=received.form, text=received.text)
             answer = await self._in_thread(self._handle, exchange, route, call)
-        return await self._send(exchange, answer, resolved, principal)
+        return await self.send(exchange, answer, resolved, principal)
 
     async def _serve_server(
         self, exchange: Exchange, request: Request, route: ServerRoute, params: dict[str, str]
@@ -448,8 +453,10 @@ class Wire:
             principal, exchange.request_id, incoming.client, incoming.headers.get("user-agent", "")
         )
 
-    async def _send(self, exchange: Exchange, answer: AnyAnswer, resolved: Resolved, principal: Principal) -> int:
+    async def send(self, exchange: Exchange, answer: AnyAnswer, resolved: Resolved, principal: Principal) -> int:
+        """Send an answer that concerns a repository: the one way out of stored bytes, whoever found them."""
         file = answer if isinstance(answer, File) else None
+        self._record(exchange, file, resolved, principal)
         self._count(exchange.incoming, file, resolved)
         return await self._send_value(exchange, answer, self._caching(resolved, principal, file))
 
@@ -484,9 +491,25 @@ class Wire:
     def _count(self, incoming: Incoming, file: File | None, resolved: Resolved) -> None:
         if file is None or file.artifact is None or incoming.method != "GET":
             return
+        if not gives_bytes(file, incoming.headers):
+            return
         asked = incoming.headers.get("range", "bytes=0-")
         if asked.startswith("bytes=0-"):  # the parts of a resumed download are one download
             self._count_download(file.artifact, resolved.content, incoming.headers.get("user-agent", ""))
+
+    def _record(self, exchange: Exchange, file: File | None, resolved: Resolved, principal: Principal) -> None:
+        """Hand the download of a repository that records access to the recorder, before the first byte goes out."""
+        incoming = exchange.incoming
+        if file is None or file.artifact is None or incoming.method != "GET" or self._record_download is None:
+            return
+        if may_be_recorded(resolved) and gives_bytes(file, incoming.headers):
+            headers = incoming.headers
+            agent, part = headers.get("user-agent", ""), headers.get("range", "")
+            self._record_download(
+                Download(
+                    file.artifact, file.sha256, resolved, principal, exchange.request_id, incoming.client, agent, part
+                )
+            )
 
     # refusals
 

@@ -42,6 +42,7 @@ from api.management import management
 from api.wire import Wire
 from application.access import Access
 from application.documents import Documents
+from application.downloads import DownloadRecorder
 from application.format import Formats
 from application.formats import FORMATS
 from application.repositories import Repositories
@@ -129,12 +130,14 @@ def wire_api(core: Core) -> Api:
     publishing = MeasuredPublishing(core.log, core.catalogue, core.blobs, leases, core.spool, progress)
     repositories = Repositories(core.log, core.catalogue, progress, identity.grants.owner_grants)
     downloads = MeasuredDownloads(core.connect)
+    finder = CatalogueFinder(core.connect)
+    recorder = DownloadRecorder(core.log, core.catalogue, finder, access.metadata)
     cache = RedisCache(settings.redis_url) if settings.redis_url else None
     search = SearchView(core.connect)
     usage = UsageView(core.connect)
     services = Services(
         catalogue=core.catalogue,
-        finder=CatalogueFinder(core.connect),
+        finder=finder,
         publishing=publishing,
         blobs=core.blobs,
         spool=core.spool,
@@ -158,6 +161,7 @@ def wire_api(core: Core) -> Api:
         cache_bytes=settings.document_cache_bytes,
         max_upload_bytes=settings.max_upload_bytes or None,
         redirects=compose_redirects(core),
+        record_download=recorder.record,
     )
     observing = compose_observing(
         core,
@@ -168,6 +172,7 @@ def wire_api(core: Core) -> Api:
             "ak_document_cache_hits": float(wire.cache.hits),
             "ak_document_cache_misses": float(wire.cache.misses),
             "ak_downloads_unwritten": float(downloads.pending),
+            "ak_downloads_unrecorded": float(recorder.pending),
             "ak_visibility_timeouts": float(progress.late),
         },
     )
@@ -202,6 +207,7 @@ def wire_api(core: Core) -> Api:
         changes=observing.changes,
         usage=observing.usage,
         downloads=downloads,
+        recorder=recorder,
         search=search,
         shelves=search,
         state=observing.state,
@@ -223,6 +229,7 @@ def wire_api(core: Core) -> Api:
     )
     progress.start()
     downloads.start()
+    recorder.start()
     observing.start()
     identity.start()
 
@@ -230,6 +237,7 @@ def wire_api(core: Core) -> Api:
         observing.stop()
         pool.shutdown(wait=True, cancel_futures=True)
         downloads.close()
+        recorder.stop()
         identity.stop()
         progress.stop()
         if cache is not None:

@@ -13,7 +13,9 @@ from litestar.response import Stream
 
 from api.app import App
 from api.http.given import AnyRequest, GivenApp, GivenPrincipal
+from api.http.texts import storable
 from application.catalogue import ArtifactRow, Child
+from application.downloads import Download, may_be_recorded
 from application.resolving import Resolved
 from domain.artifact import ArtifactNotFound
 from domain.errors import Invalid
@@ -92,11 +94,9 @@ class TreeController(Controller):
         resolved = _resolve(app, principal, request, repository_key)
         row = _artifact(app, resolved, artifact_path)
         size = row.size_bytes if max_bytes is None else max(0, min(max_bytes, row.size_bytes))
-        source = app.blobs.open(row.sha256)
-        if size == row.size_bytes:
-            app.downloads.count(row.id, resolved.content, request.headers.get("user-agent", ""))
+        _note(app, Download(row.id, row.sha256, resolved, principal, *_sender(request)), whole=size == row.size_bytes)
         return Stream(
-            _chunks(source, size),
+            _chunks(app.blobs.open(row.sha256), size),
             media_type=_shown_as(row.media_type),
             headers={
                 "content-length": str(size),
@@ -118,6 +118,20 @@ def _resolve(app: App, principal: Principal, request: AnyRequest, key: str) -> R
     return resolved
 
 
+def _sender(request: AnyRequest) -> tuple[str, str, str]:
+    """The id of the request, the client's address and its name."""
+    scope: dict[str, Any] = request.scope  # type: ignore[assignment]
+    return scope["request_id"], scope["incoming"].client, request.headers.get("user-agent", "")
+
+
+def _note(app: App, download: Download, *, whole: bool) -> None:
+    """A preview of the beginning is an access, and no download."""
+    if may_be_recorded(download.resolved):
+        app.recorder.record(download)
+    if whole:
+        app.downloads.count(download.artifact, download.resolved.content, download.agent)
+
+
 def _spellings(resolved: Resolved, path: str) -> tuple[str, ...]:
     """The path as it is, and without the repository's key, which the paths of nodes begin with."""
     key = resolved.repository.key
@@ -129,9 +143,9 @@ def _spellings(resolved: Resolved, path: str) -> tuple[str, ...]:
 def _children(app: App, resolved: Resolved, directory: str, after: str, limit: int) -> tuple[str, list[Child]]:
     """The prefix of the directory, and what is in it."""
     prefix = ""
-    for spelling in _spellings(resolved, _storable(directory)):
+    for spelling in _spellings(resolved, storable(directory)):
         prefix = f"{spelling}/" if spelling else ""
-        found = app.catalogue.children(resolved.content, prefix, resolved.at, after=_storable(after), limit=limit)
+        found = app.catalogue.children(resolved.content, prefix, resolved.at, after=storable(after), limit=limit)
         if found:
             return prefix, found
     return prefix, []
@@ -140,7 +154,7 @@ def _children(app: App, resolved: Resolved, directory: str, after: str, limit: i
 def _artifact(app: App, resolved: Resolved, path: str) -> ArtifactRow:
     if not path:
         raise Invalid("path is required")
-    for spelling in _spellings(resolved, _storable(path)):
+    for spelling in _spellings(resolved, storable(path)):
         row = app.catalogue.artifact(resolved.content, spelling, resolved.at)
         if row is not None:
             return row
@@ -185,7 +199,3 @@ def _shown_as(media_type: str) -> str:
         return kind
     textual = kind.startswith("text/") or kind.endswith(("json", "xml", "yaml", "toml", "javascript"))
     return "text/plain; charset=utf-8" if textual else "application/octet-stream"
-
-
-def _storable(text: str) -> str:
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
