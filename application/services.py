@@ -13,6 +13,7 @@ from application.format import Formats
 from application.ports import BlobStore, Spool
 from application.publishing import Publishing
 from application.searching import SearchIndex, Shelves
+from application.signing import PackageSigner
 from application.usage import Usage
 
 
@@ -34,3 +35,4 @@ class Services(msgspec.Struct, frozen=True):
     shelves: Shelves | None = None
     directory: Directory | None = None
     usage: Usage | None = None
+    package_signer: PackageSigner | None = None

@@ -50,6 +50,7 @@ from application.resolving import Resolver
 from application.services import Services
 from infrastructure.blobs.leases import PostgresLeases
 from infrastructure.cache import LocalLocks, NoCache, RedisCache
+from infrastructure.signing.ecdsa import EcdsaPackageSigner
 from projections.catalogue.comparison import CatalogueComparison
 from projections.catalogue.finder import CatalogueFinder
 from projections.catalogue.revisions import Revisions
@@ -148,6 +149,7 @@ def wire_api(core: Core) -> Api:
         shelves=search,
         directory=identity.directory,
         usage=usage,
+        package_signer=EcdsaPackageSigner(settings.instance_key),
     )
     wire = Wire(
         FORMATS,

@@ -473,6 +473,30 @@ def test_an_audit_says_that_nothing_was_checked_and_an_install_goes_on(desk: Des
     assert "hello: public" in desk.npm("access", "get", "status", "hello")
 
 
+WITHOUT_SIGSTORE = """
+const load = require('module')._load
+require('module')._load = function (name, ...rest) {
+  if (name !== '@sigstore/tuf') return load.call(this, name, ...rest)
+  const missing = Object.assign(new Error('nothing known of this registry'), { code: 'TUF_FIND_TARGET_ERROR' })
+  return { initTUF: async () => ({ getTarget: async () => { throw missing } }) }
+}
+"""
+"""npm first asks a public service for the keys of well-known registries; this is its answer for any other registry."""
+
+
+def test_npm_verifies_the_signatures_of_the_registry(libs: Repository, desk: Desk) -> None:
+    desk.publish()
+    desk.publish("@acme/x", "1.0.0", dependencies={"hello": "1"})
+    (desk.home / "without-sigstore.cjs").write_text(WITHOUT_SIGSTORE)
+    env = {"NODE_OPTIONS": f"--require={desk.home}/without-sigstore.cjs"}
+    for at in ("", libs.now()):
+        desk.configure("ada", at=at)
+        app = desk.app(**{"@acme/x": "1.0.0"})
+        desk.npm("install", folder=app)
+        verified = desk.run("npm", "audit", "signatures", folder=app, env=env)
+        assert "2 packages have verified registry signatures" in verified
+
+
 # pnpm
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from application.formats.npm.dialect import answer_json
+from application.formats.npm.dialect import answer_bytes, answer_json
+from application.formats.npm.index import render_keys
 from application.wire import Answer, Call
 from domain.errors import NotFound, Unauthenticated
 
@@ -42,9 +43,12 @@ def refuse_audit(call: Call) -> Answer:
     raise NotOffered("this registry has no source of advisories: no package was checked")
 
 
-def refuse_keys(call: Call) -> Answer:
-    """GET -/npm/v1/keys: clients take 404 for a registry that does not sign."""
-    raise NotOffered("this registry does not sign packages")
+def list_keys(call: Call) -> Answer:
+    """GET -/npm/v1/keys: what `npm audit signatures` checks with. 404 is a registry that does not sign."""
+    signer = call.services.package_signer
+    if signer is None:
+        raise NotOffered("this registry does not sign packages")
+    return answer_bytes(render_keys([(signer.key.id, signer.key.spki)]))
 
 
 def refuse_web_login(call: Call) -> Answer:

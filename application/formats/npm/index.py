@@ -7,7 +7,8 @@ Source: https://github.com/npm/registry/blob/main/docs/responses/package-metadat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -31,10 +32,6 @@ class Signature(msgspec.Struct, frozen=True):
     sig: str
 
 
-Sign = Callable[[str], Signature]
-"""Signs one such text. Documents are compared by digest, so the same text must give the same signature."""
-
-
 class VersionEntry(msgspec.Struct, frozen=True):
     """One published version as the view holds it.
 
@@ -55,6 +52,7 @@ class VersionEntry(msgspec.Struct, frozen=True):
     unpacked_bytes: int | None = None
     publisher: Person | None = None
     predicate_type: str | None = None
+    signatures: tuple[Signature, ...] = ()
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -115,13 +113,13 @@ def effective_tags(tags: Mapping[str, str], versions: Sequence[str]) -> dict[str
     return {LATEST: newest, **seen} if newest else seen
 
 
-def render_packument(package: Package, base_url: str, sign: Sign | None = None) -> bytes:
+def render_packument(package: Package, base_url: str) -> bytes:
     """The full document. base_url: of the repository, without a final slash; every tarball address starts with it."""
     ordered = _ordered(package)
     tags = effective_tags(package.tags, [entry.version for entry in ordered])
     latest = next((entry for entry in ordered if entry.version == tags.get(LATEST)), None)
     prefix = _tarball_prefix(package.name, base_url)
-    versions = (_member(entry.version, _full_version(package.name, entry, prefix, sign)) for entry in ordered)
+    versions = (_member(entry.version, _full_version(package.name, entry, prefix)) for entry in ordered)
     head: dict[str, Any] = {"_id": package.name, "_rev": package.revision, "name": package.name, "dist-tags": tags}
     tail: dict[str, Any] = {
         "time": _times(package),
@@ -135,21 +133,19 @@ def render_packument(package: Package, base_url: str, sign: Sign | None = None) 
     return b'%s,"versions":{%s},%s' % (_encode(head)[:-1], b",".join(versions), _encode(tail)[1:])
 
 
-def render_abbreviated(package: Package, base_url: str, sign: Sign | None = None) -> bytes:
+def render_abbreviated(package: Package, base_url: str) -> bytes:
     """The document that installs read: name, time of change, tags, and the short form of every version."""
     ordered = _ordered(package)
     tags = effective_tags(package.tags, [entry.version for entry in ordered])
     prefix = _tarball_prefix(package.name, base_url)
-    versions = (
-        _member(entry.version, _splice(entry.abbreviated, package.name, entry, prefix, sign)) for entry in ordered
-    )
+    versions = (_member(entry.version, _splice(entry.abbreviated, package.name, entry, prefix)) for entry in ordered)
     head = {"name": package.name, "modified": timestamp(package.modified_at), "dist-tags": tags}
     return b'%s,"versions":{%s}}' % (_encode(head)[:-1], b",".join(versions))
 
 
-def render_version(name: NpmName, entry: VersionEntry, base_url: str, sign: Sign | None = None) -> bytes:
+def render_version(name: NpmName, entry: VersionEntry, base_url: str) -> bytes:
     """The full object of one version."""
-    return _full_version(name, entry, _tarball_prefix(name, base_url), sign)
+    return _full_version(name, entry, _tarball_prefix(name, base_url))
 
 
 def render_dist_tags(package: Package) -> bytes:
@@ -172,12 +168,28 @@ def render_attestations(bundles: Sequence[tuple[str, bytes]]) -> bytes:
     )
 
 
-def signed_text(name: str, entry: VersionEntry) -> str:
+def render_keys(keys: Sequence[tuple[str, bytes]]) -> bytes:
+    """The keys that signatures name, from their ids and DER forms.
+
+    Source: https://github.com/npm/cli/blob/latest/lib/utils/verify-signatures.js
+    """
+    kind = "ecdsa-sha2-nistp256"
+    return _encode(
+        {
+            "keys": [
+                {"expires": None, "keyid": keyid, "keytype": kind, "scheme": kind, "key": b64encode(spki).decode()}
+                for keyid, spki in keys
+            ]
+        }
+    )
+
+
+def signed_text(name: str, version: str, integrity: str) -> str:
     """What a registry signature covers.
 
     Source: https://github.com/npm/documentation/blob/main/content/packages-and-modules/securing-your-code/about-registry-signatures.mdx
     """
-    return f"{name}@{entry.version}:{entry.integrity}"
+    return f"{name}@{version}:{integrity}"
 
 
 def _ordered(package: Package) -> list[VersionEntry]:
@@ -192,20 +204,20 @@ def _member(key: str, value: bytes) -> bytes:
     return b'"%s":%s' % (key.encode(), value)
 
 
-def _full_version(name: str, entry: VersionEntry, prefix: str, sign: Sign | None) -> bytes:
-    spliced = _splice(entry.manifest, name, entry, prefix, sign)
+def _full_version(name: str, entry: VersionEntry, prefix: str) -> bytes:
+    spliced = _splice(entry.manifest, name, entry, prefix)
     if entry.publisher is None:
         return spliced
     return b'%s,"_npmUser":%s}' % (spliced[:-1], _encode(entry.publisher))
 
 
-def _splice(manifest: msgspec.Raw, name: str, entry: VersionEntry, prefix: str, sign: Sign | None) -> bytes:
+def _splice(manifest: msgspec.Raw, name: str, entry: VersionEntry, prefix: str) -> bytes:
     """The manifest with the members that are not its own; its closing brace is the only byte that is touched."""
     deprecated = b',"deprecated":' + _encode(entry.deprecated) if entry.deprecated else b""
-    return b'%s%s,"dist":%s}' % (bytes(manifest)[:-1], deprecated, _encode(_dist(name, entry, prefix, sign)))
+    return b'%s%s,"dist":%s}' % (bytes(manifest)[:-1], deprecated, _encode(_dist(name, entry, prefix)))
 
 
-def _dist(name: str, entry: VersionEntry, prefix: str, sign: Sign | None) -> dict[str, Any]:
+def _dist(name: str, entry: VersionEntry, prefix: str) -> dict[str, Any]:
     dist: dict[str, Any] = {
         "integrity": entry.integrity,
         "shasum": entry.sha1,
@@ -220,8 +232,8 @@ def _dist(name: str, entry: VersionEntry, prefix: str, sign: Sign | None) -> dic
             "url": _attestations_url(name, entry.version, prefix),
             "provenance": {"predicateType": entry.predicate_type},
         }
-    if sign is not None:
-        dist["signatures"] = [sign(signed_text(name, entry))]
+    if entry.signatures:
+        dist["signatures"] = entry.signatures
     return dist
 
 

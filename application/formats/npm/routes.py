@@ -36,7 +36,7 @@ _REGISTRY = (
     Route(method="GET", pattern="/-/whoami", needs="read", handler=about.whoami),
     Route(method="GET", pattern="/-/all", needs="read", handler=about.list_all),
     Route(method="GET", pattern="/-/v1/search", needs="read", handler=find_packages),
-    Route(method="GET", pattern="/-/npm/v1/keys", needs="read", handler=about.refuse_keys),
+    Route(method="GET", pattern="/-/npm/v1/keys", needs="read", handler=about.list_keys),
     *(
         Route(
             method="POST", pattern=f"/-/npm/v1/security/{path}", needs="read", handler=about.refuse_audit, body=_AUDIT

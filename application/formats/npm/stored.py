@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from application.catalogue import ArtifactRow, VersionRow
-from application.formats.npm.index import Package, VersionEntry
+from application.formats.npm.index import Package, Signature, VersionEntry
 from application.formats.npm.metadata import Release
 from application.formats.npm.names import NpmName
 from application.ports import BlobStore
@@ -28,7 +28,8 @@ _NULL = msgspec.Raw(b"null")
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     """The metadata of an artifact that is a release. manifest: null when it is the blob `manifest`.
 
-    readme: empty also when it is the blob `readme`. predicate_type: of the blob `provenance`.
+    readme: empty also when it is the blob `readme`. predicate_type: of the blob `provenance`. signatures: made when it
+    was published, so that whoever changes a digest later is found out.
     """
 
     abbreviated: msgspec.Raw
@@ -41,12 +42,13 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     readme: str = ""
     readme_file: str = ""
     predicate_type: str | None = None
+    signatures: tuple[Signature, ...] = ()
 
 
 _decode = msgspec.json.Decoder(Facts).decode
 
 
-def facts_of(release: Release) -> tuple[bytes, dict[str, bytes]]:
+def facts_of(release: Release, signatures: tuple[Signature, ...] = ()) -> tuple[bytes, dict[str, bytes]]:
     """The metadata to store, and the blobs that go with it by role."""
     readme = release.readme.encode()
     blobs = {}
@@ -65,6 +67,7 @@ def facts_of(release: Release) -> tuple[bytes, dict[str, bytes]]:
         readme="" if _README in blobs else release.readme,
         readme_file=release.readme_file,
         predicate_type=release.provenance.predicate_type if release.provenance else None,
+        signatures=signatures,
     )
     metadata = msgspec.json.encode(facts)
     if len(metadata) > MAX_INLINE_METADATA_BYTES:
@@ -143,6 +146,7 @@ def _entry(row: ArtifactRow, facts: Facts, deprecated: str | None, blobs: BlobSt
         file_count=facts.file_count,
         unpacked_bytes=facts.unpacked_bytes,
         predicate_type=facts.predicate_type,
+        signatures=facts.signatures,
     )
 
 

@@ -6,6 +6,7 @@ a document says beyond that is not believed.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -15,17 +16,20 @@ from application.formats.npm.accounts import owners_named
 from application.formats.npm.address import PackageNotFound, VersionNotFound, address_of, artifact_path, version_path
 from application.formats.npm.dialect import VersionPublished, answer_json
 from application.formats.npm.document import PackageDocument, read_document
-from application.formats.npm.index import LATEST, Package
+from application.formats.npm.index import LATEST, Package, Signature, signed_text
 from application.formats.npm.metadata import ManifestMismatch, Release, agree, read_tarball
 from application.formats.npm.names import DistTag, NpmName, parse_name, parse_tag, parse_version
 from application.formats.npm.people import Person
 from application.formats.npm.reading import current_revision, load_package, tags_of
 from application.formats.npm.stored import facts_of
-from application.ports import Spool, Spooled
+from application.ports import Spooled
 from application.publishing import DecidePackage, NewFile, PackageDecision, Target
+from application.services import Services
+from application.signing import PackageSigner
 from application.wire import Answer, Call
 from domain import package
 from domain.artifact import ArtifactNotFound
+from domain.digests import subresource_integrity
 from domain.errors import Conflict, Invalid
 from domain.event import Event
 from domain.package import Package as PackageState
@@ -92,15 +96,16 @@ def _publish(call: Call, name: NpmName, document: PackageDocument, spooled: Spoo
             events += package.set_tag(state, call.content, name, tag, release.version)
         return events + package.deprecate(state, call.content, name, (release.version,), release.deprecated)
 
-    with _new_file(path, release, spooled, call.services.spool) as file:
+    with _new_file(path, release, spooled, call.services) as file:
         receipt = call.services.publishing.publish(_target(call), [file], PackageDecision(name, decide))
     return _done(name, receipt.position, status=201)
 
 
 @contextmanager
-def _new_file(path: str, release: Release, spooled: Spooled, spool: Spool) -> Iterator[NewFile]:
+def _new_file(path: str, release: Release, spooled: Spooled, services: Services) -> Iterator[NewFile]:
     """The release as a file to publish, its side blobs spooled until the block ends."""
-    metadata, contents = facts_of(release)
+    metadata, contents = facts_of(release, _signatures(release, spooled, services.package_signer))
+    spool = services.spool
     blobs: dict[str, Spooled] = {}
     with ExitStack() as stack:
         for role, content in contents.items():
@@ -120,6 +125,15 @@ def _new_file(path: str, release: Release, spooled: Spooled, spool: Spool) -> It
             blobs={**blobs},
             overwrite="burn",
         )
+
+
+def _signatures(release: Release, spooled: Spooled, signer: PackageSigner | None) -> tuple[Signature, ...]:
+    """What the registry vouches for: that this version is these bytes."""
+    if signer is None:
+        return ()
+    integrity = subresource_integrity("sha512", spooled.digests["sha512"])
+    signature = signer.sign(signed_text(release.name, release.version, integrity).encode())
+    return (Signature(signer.key.id, b64encode(signature).decode()),)
 
 
 def _change(call: Call, name: NpmName, document: PackageDocument) -> Answer:

@@ -20,9 +20,11 @@ from application.formats.npm.index import (
     render_abbreviated,
     render_attestations,
     render_dist_tags,
+    render_keys,
     render_packument,
     render_search,
     render_version,
+    signed_text,
     timestamp,
 )
 from application.formats.npm.metadata import agree, read_tarball
@@ -43,6 +45,7 @@ def entry(name: str, version: str, days: int = 0, **fields: Any) -> VersionEntry
     body = json.dumps(make.document(data, name, version)).encode()
     document = read_document(io.BytesIO(body), io.BytesIO())
     release = agree(document, read_tarball(io.BytesIO(data)), make.digests(data))
+    signed = Signature("SHA256:key", f"signed {signed_text(name, version, release.integrity)}")
     return VersionEntry(
         version=release.version,
         manifest=msgspec.Raw(release.manifest),
@@ -54,6 +57,7 @@ def entry(name: str, version: str, days: int = 0, **fields: Any) -> VersionEntry
         published_at=START + timedelta(days=days),
         file_count=release.file_count,
         unpacked_bytes=release.unpacked_bytes,
+        signatures=(signed,),
         **made,
     )
 
@@ -86,10 +90,6 @@ def sample() -> Package:
     )
 
 
-def sign(text: str) -> Signature:
-    return Signature("SHA256:key", f"signed {text}")
-
-
 def check_golden(name: str, document: bytes) -> None:
     """Compare with the stored document, member order included; the first run of a new one writes it and fails."""
     path = GOLDEN / name
@@ -101,11 +101,22 @@ def check_golden(name: str, document: bytes) -> None:
 
 
 def test_the_full_packument_is_as_it_was() -> None:
-    check_golden("packument.json", render_packument(sample(), BASE, sign))
+    check_golden("packument.json", render_packument(sample(), BASE))
 
 
 def test_the_abbreviated_packument_is_as_it_was() -> None:
     check_golden("abbreviated.json", render_abbreviated(sample(), BASE))
+
+
+def test_a_version_that_was_not_signed_says_nothing_of_signatures() -> None:
+    version = msgspec.structs.replace(sample().versions[0], signatures=())
+    assert "signatures" not in json.loads(render_version(NpmName("@acme/hello"), version, BASE))["dist"]
+
+
+def test_keys_are_told_as_clients_import_them() -> None:
+    (key,) = json.loads(render_keys([("SHA256:key", b"\x00\xff")]))["keys"]
+    assert (key["keyid"], key["key"], key["expires"]) == ("SHA256:key", "AP8=", None)
+    assert key["keytype"] == key["scheme"] == "ecdsa-sha2-nistp256"
 
 
 def test_the_search_document_is_as_it_was() -> None:
