@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
+from api.wire import Exchange
 from application.access import Access
 from application.accounts import Accounts
 from application.audit_lines import Describer
@@ -15,16 +16,18 @@ from application.auditing import AuditTrail
 from application.catalogue import Catalogue, Storage
 from application.collecting import Collector
 from application.comparing import Comparison
+from application.depositing import Depositor
 from application.directory import Directory
 from application.downloads import DownloadRecorder
+from application.finding import Finder
 from application.format import Formats
 from application.grants import Grants
 from application.health import Probes, State
 from application.log import EventLog
-from application.ports import BlobStore
+from application.ports import BlobStore, Spool
 from application.publishing import Progress, Publishing
 from application.repositories import Repositories
-from application.resolving import Resolver
+from application.resolving import Resolved, Resolver
 from application.searching import SearchIndex, Shelves
 from application.sessions import Sessions
 from application.setup import SetupLock
@@ -34,14 +37,19 @@ from application.tokens import Tokens
 from application.transparency import TransparencyLog
 from application.uploads import Uploads
 from application.usage import DownloadCounter, Usage
+from application.wire import File
+from domain.permissions import Principal
+
+SendFile: TypeAlias = Callable[[Exchange, File, Resolved, Principal], Awaitable[int]]
+"""Sends a file of a repository to whoever may read it."""
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True):
     """Made once a process by `api.composition`. settings: as `infrastructure.settings` read them.
 
-    audit_lines, changes: the growing log for auditors and for screens. reindex: begins to build the search index anew;
-    False when that is going on. render_metrics: in the text form of Prometheus. pool_figures: of the database
-    connections of this process.
+    send: the one way out of stored bytes. audit_lines, changes: the growing log for auditors and for screens. reindex:
+    begins to build the search index anew; False when that is going on. render_metrics: in the text form of Prometheus.
+    pool_figures: of the database connections of this process.
     """
 
     settings: Any
@@ -59,6 +67,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     resolver: Resolver
     formats: Formats
     catalogue: Catalogue
+    finder: Finder
     storage: Storage
     comparison: Comparison
     publishing: Publishing
@@ -66,7 +75,10 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     collector: Collector
     transparency: TransparencyLog
     uploads: Uploads
+    depositor: Depositor
     blobs: BlobStore
+    spool: Spool
+    send: SendFile
     audit: AuditTrail
     describer: Describer
     audit_lines: Channel[AuditLine]

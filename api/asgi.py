@@ -144,6 +144,8 @@ class Gate:
         scope["base_url"] = base_url
         scope["request_id"] = request_id
         refuse_forged(incoming, scope["principal"])
+        if incoming.method == "HEAD":  # the answer to GET without its body; routes need not say so one by one
+            scope, send.headed = {**scope, "method": "GET"}, True
         await self._management(scope, intake, send)
         return str(scope.get("path_template", ""))
 
@@ -157,22 +159,32 @@ class Gate:
 
 
 class _Answered:
-    """`send`, with what every answer carries; remembers the status."""
+    """`send`, with what every answer carries; remembers the status. headed: the body stays here."""
 
-    __slots__ = ("_send", "request_id", "started", "status")
+    __slots__ = ("_ended", "_send", "headed", "request_id", "started", "status")
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self.request_id = request_id
         self.status = 499
         self.started = False
+        self.headed = False
+        self._ended = False
 
     def __call__(self, message: dict[str, Any]) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.started = True
             self.status = message["status"]
             message["headers"] = self._finished(message["headers"])
+        elif self.headed:
+            return self._end()
         return self._send(message)
+
+    async def _end(self) -> None:
+        """End the answer at the first piece of its body: a stream would otherwise go on for nobody."""
+        if not self._ended:
+            self._ended = True
+            await self._send({"type": "http.response.body", "body": b""})
 
     def _finished(self, own: Headers) -> Headers:
         named = dict(own)

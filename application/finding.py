@@ -38,14 +38,20 @@ class Occupancy(msgspec.Struct, frozen=True):
 
 
 class Finder(Protocol):
-    """Queries over the artifacts there are, ordered by repository and path."""
+    """Queries over artifacts, ordered by repository and path. `at` is a position; None is now."""
 
     def find(
-        self, wanted: ArtifactFilter, *, after: tuple[UUID, str] | None = None, offset: int = 0, limit: int = 100
+        self,
+        wanted: ArtifactFilter,
+        at: int | None = None,
+        *,
+        after: tuple[UUID, str] | None = None,
+        offset: int = 0,
+        limit: int = 100,
     ) -> list[ArtifactRow]:
         """Artifacts that fit, from after a (repository, path), skipping `offset`."""
 
-    def count(self, wanted: ArtifactFilter, limit: int | None = None) -> int:
+    def count(self, wanted: ArtifactFilter, at: int | None = None, limit: int | None = None) -> int:
         """How many fit; counts no further than `limit`."""
 
     def revisions(self, artifact: UUID, at: int | None = None) -> list[ArtifactRow]:

@@ -18,6 +18,8 @@ from api.composition.logs import configure_logs
 from api.composition.observing import MeasuredDownloads, MeasuredPublishing, compose_observing
 from api.composition.storage import compose_collector, compose_redirects
 from api.composition.uploads import compose_uploads
+from api.http.artifact_facts import ArtifactFactsController
+from api.http.artifacts import ArtifactsController
 from api.http.audit import AdminAuditController, AuditController, RepositoryAuditController
 from api.http.auth import AuthController
 from api.http.checkpoints import CheckpointsController
@@ -41,6 +43,7 @@ from api.locks import Locks
 from api.management import management
 from api.wire import Wire
 from application.access import Access
+from application.depositing import Depositor
 from application.documents import Documents
 from application.downloads import DownloadRecorder
 from application.format import Formats
@@ -61,6 +64,8 @@ from projections.usage.view import UsageView
 
 CONTROLLERS: tuple[type[Controller], ...] = (
     AdminAuditController,
+    ArtifactFactsController,
+    ArtifactsController,
     AuditController,
     AuditStreamController,
     AuthController,
@@ -195,6 +200,7 @@ def wire_api(core: Core) -> Api:
         resolver=resolver,
         formats=formats,
         catalogue=core.catalogue,
+        finder=services.finder,
         storage=core.catalogue,
         comparison=CatalogueComparison(core.connect),
         publishing=publishing,
@@ -202,7 +208,10 @@ def wire_api(core: Core) -> Api:
         collector=compose_collector(core, leases, progress),
         transparency=TransparencyView(core.connect),
         uploads=compose_uploads(core, services),
+        depositor=Depositor(services),
         blobs=core.blobs,
+        spool=core.spool,
+        send=wire.send,
         audit=observing.audit,
         describer=observing.describer,
         audit_lines=observing.audit_lines,

@@ -36,7 +36,13 @@ class CatalogueFinder:
         self._connect = connect
 
     def find(
-        self, wanted: ArtifactFilter, *, after: tuple[UUID, str] | None = None, offset: int = 0, limit: int = 100
+        self,
+        wanted: ArtifactFilter,
+        at: int | None = None,
+        *,
+        after: tuple[UUID, str] | None = None,
+        offset: int = 0,
+        limit: int = 100,
     ) -> list[ArtifactRow]:
         """See Finder."""
         condition, parameters = _condition(wanted)
@@ -44,19 +50,18 @@ class CatalogueFinder:
             condition += " AND (repository, path) > (%(repository)s, %(after)s)"
             parameters["repository"], parameters["after"] = after
         query = (
-            f"SELECT {ARTIFACT_COLUMNS} FROM view_artifact WHERE {condition} "
-            "ORDER BY repository, path LIMIT %(limit)s OFFSET %(offset)s"
+            f"{_select(ARTIFACT_COLUMNS, condition, at)} ORDER BY repository, path LIMIT %(limit)s OFFSET %(offset)s"
         )
         with self._connect() as connection:
-            rows = connection.execute(query, {**parameters, "limit": limit, "offset": offset}).fetchall()
+            rows = connection.execute(query, {**parameters, "at": at, "limit": limit, "offset": offset}).fetchall()
         return [artifact_row(row) for row in rows]
 
-    def count(self, wanted: ArtifactFilter, limit: int | None = None) -> int:
+    def count(self, wanted: ArtifactFilter, at: int | None = None, limit: int | None = None) -> int:
         """See Finder."""
         condition, parameters = _condition(wanted)
-        query = f"SELECT count(*) FROM (SELECT FROM view_artifact WHERE {condition} LIMIT %(limit)s) AS fitting"
+        query = f"SELECT count(*) FROM ({_select('path', condition, at)} LIMIT %(limit)s) AS fitting"
         with self._connect() as connection:
-            row = connection.execute(query, {**parameters, "limit": limit}).fetchone()
+            row = connection.execute(query, {**parameters, "at": at, "limit": limit}).fetchone()
         return row[0] if row else 0
 
     def revisions(self, artifact: UUID, at: int | None = None) -> list[ArtifactRow]:
@@ -86,6 +91,16 @@ class CatalogueFinder:
 def _parents(path: str) -> list[str]:
     parts = path.split("/")
     return ["/".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _select(columns: str, condition: str, at: int | None) -> str:
+    """Rows there are, or were at a position."""
+    if at is None:
+        return f"SELECT {columns} FROM view_artifact WHERE {condition}"
+    return (
+        f"SELECT {columns} FROM view_artifact WHERE {condition} AND since <= %(at)s UNION ALL "
+        f"SELECT {columns} FROM view_artifact_h WHERE {condition} AND since <= %(at)s AND until > %(at)s"
+    )
 
 
 def _condition(wanted: ArtifactFilter) -> tuple[str, dict[str, Any]]:

@@ -13,22 +13,13 @@ from application.formats.generic.digests import digest_of
 from application.formats.generic.entries import entry_of
 from application.formats.generic.index import MAX_ENTRIES, Page, checksum_list, listing_html, listing_json
 from application.wire import Answer, AnyAnswer, Call, Document, DocumentKey, File, Request
-from domain.artifact import ArtifactNotFound
-from domain.errors import Invalid, NotFound
+from domain.artifact import ArtifactNotFound, RevisionNotFound
+from domain.errors import Invalid
 from domain.ids import artifact_id
 
 _SIDE_FILES = {".md5": "md5", ".sha1": "sha1", ".sha256": "sha256", ".sha512": "sha512"}
 _VARY = (("vary", "Accept"),)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-class RevisionNotFound(NotFound):
-    """There never was such a revision, or not yet at the asked position."""
-
-    template = "{path} has no revision {revision}"
-
-    def __init__(self, path: str, revision: str) -> None:
-        super().__init__(path=path, revision=revision[:40])
 
 
 # keys of documents
