@@ -19,8 +19,12 @@ from domain.errors import RegistryError
 
 _log = logging.getLogger(__name__)
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MEDIA_TYPE = "text/plain; version=0.0.4"
+CONTENT_TYPE = f"{MEDIA_TYPE}; charset=utf-8"
 REMEMBER_SECONDS = 5.0
+REMEMBER_BLOBS_SECONDS = 300.0
+"""Adding up every distinct blob takes a second for each million of them."""
+
 BIND_SECONDS = 2.0
 
 
@@ -29,6 +33,8 @@ class Whole(Collector):
 
     def __init__(self, state: State, downloads: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
         self._state = state
+        self._blobs = (0, 0)
+        self._blobs_until = float("-inf")
         self._downloads = downloads
         self._clock = clock
         self._lock = threading.Lock()
@@ -56,17 +62,29 @@ class Whole(Collector):
         yield gauge("ak_packages_total", "Packages there are.", [((), totals.packages)])
         yield gauge("ak_repositories_total", "Repositories there are.", [((), totals.repositories)])
         yield gauge("ak_users_total", "Accounts there are.", [((), totals.users)])
-        yield gauge("ak_storage_used_bytes", "Bytes of all artifacts.", [((), totals.storage_bytes)])
+        yield gauge(
+            "ak_storage_used_bytes", "Bytes of all artifacts, shared ones for each.", [((), totals.storage_bytes)]
+        )
+        blobs, blob_bytes = self._stored()
+        yield gauge("ak_storage_blobs", "Distinct blobs that artifacts need; minutes old.", [((), blobs)])
+        yield gauge("ak_storage_blob_bytes", "Bytes of these blobs.", [((), blob_bytes)])
         yield gauge("ak_downloads_recorded_total", "Downloads ever counted.", [((), self._downloads())])
         yield gauge("ak_log_head_position", "Position of the last event.", [((), self._state.head())])
         for name, text, field in _PROJECTION_GAUGES:
             values = [((state.name,), float(getattr(state, field) or 0)) for state in states]
             yield gauge(name, text, values, ("projection",))
 
+    def _stored(self) -> tuple[int, int]:
+        if self._clock() >= self._blobs_until:
+            self._blobs = self._state.blobs()
+            self._blobs_until = self._clock() + REMEMBER_BLOBS_SECONDS
+        return self._blobs
+
 
 _PROJECTION_GAUGES = (
     ("ak_projection_position", "How far a read model is.", "position"),
     ("ak_projection_lag_events", "Events that a read model has not seen yet.", "lag"),
+    ("ak_projection_lag_seconds", "How long the first of them has been waiting.", "lag_seconds"),
     ("ak_projection_failed_position", "The event at which a read model halted; 0 while it goes on.", "failed_at"),
     ("ak_projection_skipped_events", "Events that a read model left out because it could not take them.", "skipped"),
 )

@@ -59,7 +59,6 @@ async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
         raise NeedUndeclared(str(handler))
     scope: dict[str, Any] = connection.scope  # type: ignore[assignment]
     principal: Principal = scope["principal"]
-    scope["path_template"] = next(iter(sorted(handler.paths)), "")
     refused = scope.get("refused_credential")
     if refused is not None and handler.opt.get("credential") != "ignored":
         raise refused

@@ -38,6 +38,7 @@ MAX_LABELS = 2_000
 
 Labels: TypeAlias = tuple[str, ...]
 Gauges: TypeAlias = Callable[[], Mapping[str, float]]
+Counters: TypeAlias = Callable[[], Mapping[str, int]]
 
 
 class Histogram(msgspec.Struct):
@@ -55,7 +56,7 @@ class Histogram(msgspec.Struct):
 class Figures(msgspec.Struct):
     """What a process has counted so far. Keys of counters and histograms: label values joined by line breaks.
 
-    at: when, in seconds since 1970. gauges: what is so at the moment.
+    at: when, in seconds since 1970. counters: by name, without `_total`. gauges: what is so at the moment.
     """
 
     pid: int = 0
@@ -65,6 +66,7 @@ class Figures(msgspec.Struct):
     uploads: int = 0
     upload_bytes: Histogram = msgspec.field(default_factory=lambda: Histogram([0] * (len(SIZE_BUCKETS) + 1)))
     downloads: int = 0
+    counters: dict[str, int] = {}
     gauges: dict[str, float] = {}
 
     def add(self, other: Figures, *, alive: bool) -> None:
@@ -76,6 +78,8 @@ class Figures(msgspec.Struct):
         self.uploads += other.uploads
         self.upload_bytes.add(other.upload_bytes)
         self.downloads += other.downloads
+        for name, number in other.counters.items():
+            self.counters[name] = self.counters.get(name, 0) + number
         if alive:
             for name, value in other.gauges.items():
                 self.gauges[name] = self.gauges.get(name, 0.0) + value
@@ -108,12 +112,14 @@ def share_metrics() -> None:
 class Metrics:
     """The figures of this process; keeps the gate's port Observer.
 
-    directory: shared with the other workers of this server; None when there are none. gauges: asked once a second.
+    directory: shared with the other workers of this server; None when there are none. gauges, counters: asked once a
+    second.
     """
 
-    def __init__(self, directory: Path | None, gauges: Gauges = dict) -> None:
+    def __init__(self, directory: Path | None, gauges: Gauges = dict, counters: Counters = dict) -> None:
         self._directory = directory
         self._gauges = gauges
+        self._counters = counters
         self._samples: deque[tuple[str, str, int, float]] = deque()
         self._sizes: deque[int] = deque()
         self._downloads: deque[None] = deque()
@@ -168,6 +174,7 @@ class Metrics:
                 self._downloads.popleft()
                 figures.downloads += 1
             figures.gauges = {"ak_http_requests_in_flight": float(max(self._in_flight, 0)), **self._gauges()}
+            figures.counters = dict(self._counters())
             figures.at = time.time()
             if self._directory is not None:
                 _replace(self._directory / f"{figures.pid}.json", _encode(figures))
@@ -255,6 +262,8 @@ def families(figures: Figures) -> Iterator[Metric]:
     sizes = HistogramMetricFamily("ak_artifact_upload_size_bytes", "Sizes of published artifacts.", labels=())
     sizes.add_metric((), _buckets(figures.upload_bytes, SIZE_BUCKETS), figures.upload_bytes.total)
     yield sizes
+    for name, number in sorted(figures.counters.items()):
+        yield CounterMetricFamily(name, _HELP.get(name, "Summed over the worker processes."), value=number)
     for name, value in sorted(figures.gauges.items()):
         yield GaugeMetricFamily(name, _HELP.get(name, "Summed over the worker processes."), value=value)
 
@@ -262,6 +271,12 @@ def families(figures: Figures) -> Iterator[Metric]:
 _HELP = {
     "ak_http_requests_in_flight": "Requests being answered.",
     "ak_log_writer_queue": "Commands waiting to be appended to the log.",
+    "ak_log_writer_batches": "Transactions that appended to the log.",
+    "ak_log_writer_commands": "Commands that these transactions appended.",
+    "ak_log_writer_events": "Events that these transactions appended.",
+    "ak_visibility_timeouts": "Publishes answered before every process was known to show them.",
+    "ak_document_cache_hits": "Documents answered from memory.",
+    "ak_document_cache_misses": "Documents that were not in memory.",
     "ak_document_cache_bytes": "Bytes of documents held in memory.",
     "ak_downloads_unwritten": "Downloads counted in memory and not written yet.",
     "ak_downloads_unrecorded": "Downloads of repositories that record access that are not in the log yet.",

@@ -15,6 +15,8 @@ from domain.errors import RegistryError
 Status = Literal["healthy", "unhealthy", "unavailable"]
 
 REMEMBER_SECONDS = 1.0
+BEHIND_SECONDS = 60.0
+"""How long an event may wait for a read model until that is worth telling."""
 
 
 class Check(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -28,11 +30,16 @@ HEALTHY = Check("healthy")
 
 
 class ProjectionState(msgspec.Struct, frozen=True):
-    """How far a read model is. failed_at: the position of the event at which it halted. skipped: events it left out."""
+    """How far a read model is.
+
+    lag: events that it has not seen yet; lag_seconds: how long the first of them has been waiting. failed_at: the
+    position of the event at which it halted. skipped: events it left out.
+    """
 
     name: str
     position: int
     lag: int
+    lag_seconds: float
     at: datetime | None
     failed_at: int | None
     error: str | None
@@ -60,6 +67,9 @@ class State(Protocol):
 
     def totals(self) -> Totals:
         """How much there is; the cost goes by the number of repositories."""
+
+    def blobs(self) -> tuple[int, int]:
+        """How many distinct blobs artifacts need now, and their bytes; the cost goes by their number."""
 
 
 class Probe:
@@ -90,21 +100,41 @@ class Probe:
         return HEALTHY
 
 
-def require_projections(states: Sequence[ProjectionState], halting: frozenset[str]) -> None:
-    """Raise ReadModelHalted for the first of the `halting` read models that stopped at an event."""
+def require_unhalted(states: Sequence[ProjectionState], names: Sequence[str]) -> None:
+    """Raise ReadModelHalted for the first of these read models that stopped at an event."""
     for state in states:
-        if state.name in halting and state.failed_at is not None:
-            raise ReadModelHalted(state.name, state.failed_at, state.error or "")
+        if state.name in names and state.failed_at is not None:
+            raise ReadModelHalted(state.name, state.failed_at)
+
+
+def require_progress(states: Sequence[ProjectionState]) -> None:
+    """Raise ReadModelHalted or ReadModelBehind for the first read model that does not keep up with the log."""
+    require_unhalted(states, [state.name for state in states])
+    for state in states:
+        if state.lag_seconds > BEHIND_SECONDS:
+            raise ReadModelBehind(state.name, state.lag, state.lag_seconds)
 
 
 class ReadModelHalted(RegistryError):
-    """A read model cannot go on; what it shows is true up to the event before."""
+    """A read model cannot go on; what it shows is true up to the event before. Why is in the log of its process: it may
+    tell of things that not everybody may know.
+    """
 
-    template = "the read model {projection} halted at event {position}: {error}"
+    template = "the read model {projection} halted at event {position}"
     code = "SERVICE_UNAVAILABLE"
 
-    def __init__(self, projection: str, position: int, error: str) -> None:
-        super().__init__(projection=projection, position=position, error=error[:200])
+    def __init__(self, projection: str, position: int) -> None:
+        super().__init__(projection=projection, position=position)
+
+
+class ReadModelBehind(RegistryError):
+    """A read model does not move, or not fast enough."""
+
+    template = "the read model {projection} is {events} events and {seconds} seconds behind"
+    code = "SERVICE_UNAVAILABLE"
+
+    def __init__(self, projection: str, events: int, seconds: float) -> None:
+        super().__init__(projection=projection, events=events, seconds=int(seconds))
 
 
 class NotReady(RegistryError):
@@ -114,7 +144,8 @@ class NotReady(RegistryError):
 
 
 class Probes(msgspec.Struct, frozen=True):
-    """The checks of a process, by what they answer for."""
+    """The checks of a process, by what they answer for. notes: told with its health, and not decisive for it."""
 
     health: Mapping[str, Probe]
+    notes: Mapping[str, Probe]
     readiness: Mapping[str, Probe]

@@ -11,16 +11,23 @@ from application.health import ProjectionState, Totals
 from projections.projection import Row
 
 _PROJECTIONS = """
-SELECT wanted.name, coalesce(t.position, 0), greatest(h.position - coalesce(t.position, 0), 0), t.at, t.failed_at,
-       t.error, (SELECT count(*) FROM es_skipped s WHERE s.projection = wanted.name)
+SELECT wanted.name, coalesce(t.position, 0), greatest(h.position - coalesce(t.position, 0), 0),
+       coalesce(greatest(extract(epoch FROM clock_timestamp() - waiting.recorded_at), 0), 0)::float8,
+       t.at, t.failed_at, t.error, (SELECT count(*) FROM es_skipped s WHERE s.projection = wanted.name)
 FROM unnest(%s::text[]) AS wanted (name) CROSS JOIN es_head h
-LEFT JOIN es_tracking t ON t.projection = wanted.name ORDER BY wanted.name
+LEFT JOIN es_tracking t ON t.projection = wanted.name
+LEFT JOIN es_events waiting ON waiting.notification_id = coalesce(t.position, 0) + 1 ORDER BY wanted.name
 """
 _TOTALS = """
 SELECT (SELECT count(*) FROM view_repository), coalesce(sum(artifacts), 0)::bigint,
        (SELECT count(*) FROM view_package), coalesce(sum(logical_bytes), 0)::bigint,
        (SELECT count(*) FROM view_user WHERE NOT deleted)
 FROM view_storage
+"""
+_BLOBS = """
+SELECT count(*), coalesce(sum(size), 0)::bigint FROM (
+    SELECT max(size_bytes) AS size FROM view_blob WHERE until IS NULL GROUP BY sha256
+) AS blob
 """
 
 
@@ -48,3 +55,10 @@ class StateView:
             row = connection.execute(_TOTALS).fetchone()
         assert row is not None  # noqa: S101 - an aggregate gives one row
         return Totals(*row)
+
+    def blobs(self) -> tuple[int, int]:
+        """See State."""
+        with self._connect() as connection:
+            row = connection.execute(_BLOBS).fetchone()
+        assert row is not None  # noqa: S101 - an aggregate gives one row
+        return row[0], row[1]

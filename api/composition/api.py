@@ -176,11 +176,13 @@ def wire_api(core: Core) -> Api:
         lambda: {
             "ak_document_cache_bytes": float(wire.cache.bytes),
             "ak_document_cache_entries": float(len(wire.cache)),
-            "ak_document_cache_hits": float(wire.cache.hits),
-            "ak_document_cache_misses": float(wire.cache.misses),
             "ak_downloads_unwritten": float(downloads.pending),
             "ak_downloads_unrecorded": float(recorder.pending),
-            "ak_visibility_timeouts": float(progress.late),
+        },
+        lambda: {
+            "ak_document_cache_hits": wire.cache.hits,
+            "ak_document_cache_misses": wire.cache.misses,
+            "ak_visibility_timeouts": progress.late,
         },
     )
     downloads.metrics = publishing.metrics = observing.metrics

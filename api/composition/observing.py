@@ -18,13 +18,15 @@ from api.composition.projector import NAMING, decoder
 from api.exposition import Exposition, MetricsListener, Whole
 from api.metrics import DIRECTORY_VARIABLE, Metrics
 from application.audit_lines import Describer
-from application.health import NotReady, Probe, Probes, require_projections
+from application.health import NotReady, Probe, Probes, require_progress, require_unhalted
 from application.log import Receipt
 from application.publishing import NewFile, PackageDecision, Publishing, Target
 from application.streaming import AuditLine, Change, Channel, audit_lines, entity_changes
 from domain.errors import Conflict, RegistryError
 from infrastructure.postgres.migrate import pending, read_migrations
+from infrastructure.settings import Settings
 from projections.access.fold import AccessProjection
+from projections.audit.collector import AuditLines
 from projections.audit.fold import AuditProjection
 from projections.audit.view import AuditView
 from projections.catalogue.fold import CatalogueProjection
@@ -46,13 +48,17 @@ READ_MODELS: tuple[type[Projection], ...] = (
     SearchProjection,
     Transparency,
 )
-HALTING = frozenset(kind.name for kind in READ_MODELS if kind.on_poison == "halt")
-
 SHOWN = NAMING
 """What must show a change before a screen is told of it: it will ask at once."""
 
 AUDIT_PATIENCE_SECONDS = 2.0
 """How long auditors wait for the names of what was created just now; a read model that halts must not blind them."""
+
+
+def read_models(settings: Settings) -> list[str]:
+    """Names of what this installation keeps."""
+    printed = [AuditLines.name] if settings.audit_stream == "stdout" else []
+    return [*(kind.name for kind in READ_MODELS), *printed]
 
 
 class MeasuredDownloads(CountedDownloads):
@@ -112,8 +118,10 @@ class Observing(msgspec.Struct, frozen=True, kw_only=True):
         self.metrics.stop()
 
 
-def compose_observing(core: Core, identity: Identity, gauges: Callable[[], dict[str, float]]) -> Observing:
-    """Wire it. gauges: figures of this process that only its other parts know."""
+def compose_observing(
+    core: Core, identity: Identity, gauges: Callable[[], dict[str, float]], counters: Callable[[], dict[str, int]]
+) -> Observing:
+    """Wire it. gauges, counters: figures of this process that only its other parts know."""
     settings = core.settings
     describer = Describer(identity.directory.usernames, identity.seals.open, core.catalogue)
     shown = partial(reached, core.connect, SHOWN)
@@ -125,9 +133,13 @@ def compose_observing(core: Core, identity: Identity, gauges: Callable[[], dict[
         after=SHOWN,
     )
     usage = UsageView(core.connect)
-    state = StateView(core.connect, [kind.name for kind in READ_MODELS])
+    state = StateView(core.connect, read_models(settings))
     pool_figures = partial(_pool_figures, core)
-    metrics = Metrics(_metrics_directory(), lambda: {**_process_gauges(core), **gauges()})
+    metrics = Metrics(
+        _metrics_directory(),
+        lambda: {**_process_gauges(core), **gauges()},
+        lambda: {**_process_counters(core), **counters()},
+    )
     exposition = Exposition(metrics, Whole(state, usage.total))
     listener = None
     if settings.metrics_port is not None:
@@ -165,10 +177,12 @@ def _probes(core: Core, state: StateView) -> Probes:
     database_probe = Probe(database)
     return Probes(
         health={"database": database_probe, "storage": Probe(core.blobs.check)},
+        notes={"projections": Probe(lambda: require_progress(state.projections()))},
         readiness={
             "database": database_probe,
             "migrations": Probe(migrated),
-            "projections": Probe(lambda: require_projections(state.projections(), HALTING)),
+            # while others halt, every other request is answered as rightly as ever
+            "projections": Probe(lambda: require_unhalted(state.projections(), SHOWN)),
         },
     )
 
@@ -197,6 +211,16 @@ def _process_gauges(core: Core) -> dict[str, float]:
         "ak_db_pool_connections_max": float(pool["max_connections"]),
         "ak_db_pool_connections_size": float(pool["size"]),
         "ak_log_writer_queue": float(core.writer.waiting),
+    }
+
+
+def _process_counters(core: Core) -> dict[str, int]:
+    """What this process has done since it began. Events by batches: how many share one flush of the disk."""
+    written = core.writer.written
+    return {
+        "ak_log_writer_batches": written.batches,
+        "ak_log_writer_commands": written.commands,
+        "ak_log_writer_events": written.events,
     }
 
 

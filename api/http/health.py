@@ -11,7 +11,7 @@ import msgspec
 from litestar import Controller, Response, get
 
 from api.app import App
-from api.exposition import CONTENT_TYPE
+from api.exposition import MEDIA_TYPE
 from api.http.given import GivenApp
 from application.health import Check, Probe, Status
 
@@ -28,7 +28,11 @@ class PoolBody(msgspec.Struct, frozen=True):
 
 
 class HealthBody(msgspec.Struct, frozen=True, omit_defaults=True):
-    """healthy while the database and the storage answer."""
+    """healthy while the database and the storage answer.
+
+    checks: these two, and `projections`, which tells of read models that halted or lag and decides nothing: what they
+    show stays true up to where they are.
+    """
 
     status: Literal["healthy", "unhealthy"]
     version: str
@@ -66,7 +70,7 @@ class HealthController(Controller):
 
     @get("/health", opt={"needs": "anonymous"}, sync_to_thread=True)
     def health(self, app: GivenApp) -> Response[HealthBody]:
-        """Whether the database and the storage answer."""
+        """Whether the database and the storage answer; and what else is worth knowing."""
         return _health(app)
 
     @get("/healthz", opt={"needs": "anonymous"}, sync_to_thread=True)
@@ -76,7 +80,9 @@ class HealthController(Controller):
 
     @get("/ready", opt={"needs": "anonymous"}, sync_to_thread=True)
     def ready(self, app: GivenApp) -> Response[ReadyBody]:
-        """Whether requests would be answered rightly: the database is there, migrated, and no read model halted."""
+        """Whether requests would be answered rightly: the database is there and migrated, and the read models that
+        packages and permissions come from go on.
+        """
         return _ready(app)
 
     @get("/readyz", opt={"needs": "anonymous"}, sync_to_thread=True)
@@ -99,11 +105,11 @@ class MetricsController(Controller):
     @get(opt={"needs": "admin"}, sync_to_thread=True)
     def metrics(self, app: GivenApp) -> Response[bytes]:
         """All metrics in the text form of Prometheus."""
-        return Response(app.render_metrics(), media_type=CONTENT_TYPE, headers=NO_STORE)
+        return Response(app.render_metrics(), media_type=MEDIA_TYPE, headers=NO_STORE)
 
 
 def _health(app: App) -> Response[HealthBody]:
-    checks = _ask(app.probes.health)
+    checks, notes = _ask(app.probes.health), _ask(app.probes.notes)
     healthy = all(check.status == "healthy" for check in checks.values())
     detailed: dict[str, Any] = {}
     if app.settings.detailed_health:
@@ -112,7 +118,7 @@ def _health(app: App) -> Response[HealthBody]:
         status="healthy" if healthy else "unhealthy",
         version=version("artifact-keeper"),
         demo_mode=bool(app.settings.demo_mode),
-        checks=checks,
+        checks={**checks, **notes},
         **detailed,
     )
     return Response(body, status_code=200 if healthy else 503, headers=NO_STORE)

@@ -76,10 +76,28 @@ class Pending:
             self.future.set_exception(error)
 
 
+class Written:
+    """What a writer has stored so far. Read from any thread; a figure may be a batch older than its neighbour."""
+
+    __slots__ = ("batches", "commands", "events")
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.commands = 0
+        self.events = 0
+
+    def add(self, batch: Sequence[Pending]) -> None:
+        """Count a batch."""
+        self.batches += 1
+        self.commands += len(batch)
+        self.events += sum(len(pending.events) for pending in batch)
+
+
 class Writer:
-    """The thread that appends. Start it after fork, close it at shutdown."""
+    """The thread that appends. Start it after fork, close it at shutdown. written: what it has stored so far."""
 
     def __init__(self, dsn: str) -> None:
+        self.written = Written()
         self._dsn = dsn
         self._pending: deque[Pending] = deque()
         self._wake = threading.Condition()
@@ -171,6 +189,7 @@ class Writer:
                     pending.fail(Unavailable(f"the log refused the events: {type(error).__name__}"))
                 return
             else:
+                self.written.add(batch)
                 for pending, position in zip(batch, positions, strict=True):
                     pending.resolve(position)
                 return
