@@ -32,10 +32,12 @@ def serve() -> None:
 def api() -> None:
     """Run the HTTP server: AK_API_WORKERS processes on BIND_ADDRESS. Run as many as you like."""
     from api.composition.http_server import http_server  # noqa: PLC0415 - loads the server only where it serves
+    from api.composition.preflight import preflight  # noqa: PLC0415 - see above
 
     settings = read_settings()
     configure_logs(settings)
     database_url(settings)
+    preflight(settings, alone=False)
     http_server(settings).serve()
 
 

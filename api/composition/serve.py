@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from api.composition.preflight import preflight
+from domain.errors import Unavailable
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from infrastructure.embedded.valkey import EmbeddedValkey
 from infrastructure.postgres.migrate import migrate
@@ -31,15 +33,25 @@ def serve(settings: Settings, say: Callable[[str], None], greeting: Callable[[St
     say: told each unexpected end of a process. greeting: makes what is called, once everything was started, until it
     says that it is done.
     """
+    preflight(settings, alone=True)
     with Supervisor(say) as supervisor:
         started = _start_servers(settings, supervisor)
-        migrate(started.environ["DATABASE_URL"])
+        _migrate(settings, started.environ["DATABASE_URL"])
         for name in CHILDREN:
             if supervisor.stopping:
                 return 0
             arguments = [sys.executable, "-m", "api", name]
             supervisor.watch(Command(name, arguments, started.environ))
         return supervisor.run(greeting(started))
+
+
+def _migrate(settings: Settings, dsn: str) -> None:
+    try:
+        migrate(dsn)
+    except Unavailable as fault:
+        if settings.database_url is None:
+            raise
+        raise Unavailable(f"DATABASE_URL: {fault}") from fault
 
 
 def _start_servers(settings: Settings, supervisor: Supervisor) -> Started:

@@ -19,7 +19,7 @@ from application.ports import BlobInfo, Spooled
 from domain.digests import Hasher
 from domain.errors import DigestMismatch, NotFound, Unavailable
 from infrastructure.blobs.faults import checked_prefix, checked_sha256
-from infrastructure.blobs.s3_client import s3_faults
+from infrastructure.blobs.s3_client import StoreRefuses, s3_faults
 from infrastructure.blobs.s3_reader import BUFFER_BYTES, S3Reader
 
 PART_BYTES = 8 * 1024 * 1024
@@ -126,7 +126,7 @@ class S3Blobs:
         with s3_faults("be reached"):
             found = self.client.bucket_exists(self.bucket)
         if not found:
-            raise Unavailable("the object store cannot be reached: NoSuchBucket")
+            raise StoreRefuses("be reached", "NoSuchBucket")
 
     def _key(self, sha256: str) -> str:
         checked_sha256(sha256)

@@ -31,6 +31,16 @@ _READ_SECONDS = 60
 _CONNECTIONS = 32
 
 
+class StoreRefuses(Unavailable):
+    """The object store answered, and it was no. reason: the service's own word for why."""
+
+    template = "the object store cannot {doing}: {reason}"
+
+    def __init__(self, doing: str, reason: str) -> None:
+        super().__init__(doing=doing, reason=reason)
+        self.reason = reason
+
+
 def connect(
     *,
     endpoint: str = DEFAULT_ENDPOINT,
@@ -93,6 +103,8 @@ def s3_faults(doing: str) -> Iterator[None]:
     except S3Error as fault:
         if fault.code == "NoSuchKey":
             raise NotFound("no such blob in the object store") from None
-        raise Unavailable(f"the object store cannot {doing}: {fault.code}") from fault
+        if fault.response.status >= 500:
+            raise Unavailable(f"the object store cannot {doing}: {fault.code}") from fault
+        raise StoreRefuses(doing, fault.code or "Refused") from fault
     except (MinioException, HTTPError, OSError) as fault:
         raise Unavailable(f"the object store cannot {doing}: {type(fault).__name__}") from fault
