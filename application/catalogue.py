@@ -140,6 +140,9 @@ class Catalogue(Protocol):
     def versions(self, repository: UUID, package: str, at: int | None = None) -> list[VersionRow]:
         """The versions of a package, oldest first."""
 
+    def former_versions(self, repository: UUID, package: str, at: int | None = None) -> dict[str, datetime]:
+        """Version to the time of its first file, for versions that have none left."""
+
     def marks(self, repository: UUID, package: str, kind: str, at: int | None = None) -> dict[str, str]:
         """Name to value of one kind of mark: `tag`, `owner`, `status`."""
 

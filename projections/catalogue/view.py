@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -50,6 +51,16 @@ _USAGE = """
     SELECT coalesce((SELECT logical_bytes FROM view_storage WHERE repository = %(repository)s), 0),
            coalesce(sum(size), 0)::bigint, coalesce(sum(size) FILTER (WHERE alone), 0)::bigint, count(*), now()
     FROM mine
+"""
+
+_FORMER_VERSIONS = """
+    SELECT h.version, min(h.created_at) FROM view_version_h h
+    WHERE h.repository = %(repository)s AND h.package = %(package)s AND h.until <= %(at)s
+      AND NOT EXISTS (SELECT FROM view_version v WHERE v.repository = h.repository AND v.package = h.package
+                      AND v.version = h.version AND v.since <= %(at)s)
+      AND NOT EXISTS (SELECT FROM view_version_h v WHERE v.repository = h.repository AND v.package = h.package
+                      AND v.version = h.version AND v.since <= %(at)s AND v.until > %(at)s)
+    GROUP BY h.version ORDER BY h.version
 """
 
 _FOREVER = (1 << 62) - 1
@@ -105,6 +116,12 @@ class CatalogueView:
             "ORDER BY created_at, version",
         )
         return [VersionRow(*row) for row in rows]
+
+    def former_versions(self, repository: UUID, package: str, at: int | None = None) -> dict[str, datetime]:
+        """See Catalogue."""
+        parameters = {"repository": repository, "package": package, "at": _FOREVER if at is None else at}
+        with self._connect() as connection:
+            return dict(connection.execute(_FORMER_VERSIONS, parameters).fetchall())
 
     def marks(self, repository: UUID, package: str, kind: str, at: int | None = None) -> dict[str, str]:
         """See Catalogue."""

@@ -123,11 +123,16 @@ def test_every_position_reads_as_it_was(running: Registry, seed: int, batch: int
         story.step()
     running.fold(CatalogueProjection(), batch=batch)
     view = CatalogueView(running.connect)
+    seen: set[str] = set()
     for position, expected in story.after.items():
         assert state_at(view, story.repository, position) == expected, position
+        present = {path.partition("/")[0] for path in expected}
+        seen |= present
+        assert view.former_versions(story.repository, "p", position).keys() == seen - present
         assert view.marks(story.repository, "p", "tag", position) == story.tags[position]
     last = max(story.after)
     assert state_at(view, story.repository, None) == story.after[last]
+    assert view.former_versions(story.repository, "p") == view.former_versions(story.repository, "p", last)
     assert view.revision(story.repository, package_scope("p"), last) == last
     held = sum(row.size_bytes for row in view.artifacts(story.repository, "p"))
     assert view.used_bytes([story.repository]).get(story.repository, 0) == held

@@ -458,8 +458,15 @@ def test_an_unpublished_version_is_gone_with_its_tags_and_its_number(npm: Reposi
     npm.publish(version="1.1.0")
     npm.publish(version="2.0.0-rc.1", tag="next")
     npm.request("PUT", "-/package/hello/dist-tags/stable", "1.1.0")
+    published = npm.packument()["time"]
+    before = npm.head()
     assert unpublish(npm, "1.1.0").status == 200
     document = npm.packument()
+    times = document["time"]
+    assert {version: times[version] for version in ("created", "1.0.0", "1.1.0")} == {
+        version: published[version] for version in ("created", "1.0.0", "1.1.0")
+    }
+    assert npm.packument(at=before)["time"] == published
     assert list(document["versions"]) == ["1.0.0", "2.0.0-rc.1"]
     assert document["dist-tags"] == {"latest": "1.0.0", "next": "2.0.0-rc.1"}
     assert npm.get("hello/-/hello-1.1.0.tgz").status == 404
@@ -479,7 +486,9 @@ def test_an_unpublished_package_is_gone_whole(npm: Repository) -> None:
     assert npm.get("@acme/x", **CORGI).status == 404
     assert npm.request("DELETE", f"@acme%2fx/-rev/{revision}").status == 404
     assert npm.publish("@acme/x", version="1.2.0").status == 201
-    assert npm.packument("@acme/x")["dist-tags"] == {"latest": "1.2.0"}
+    document = npm.packument("@acme/x")
+    assert document["dist-tags"] == {"latest": "1.2.0"}
+    assert set(document["time"]) == {"created", "modified", "1.0.0", "1.1.0", "1.2.0"}
 
 
 def test_what_is_not_there_cannot_be_unpublished(npm: Repository) -> None:

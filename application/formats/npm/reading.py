@@ -125,7 +125,7 @@ def get_visibility(call: Call) -> Answer:
 
 
 def load_package(call: Call, name: NpmName, *, full: bool) -> Package:
-    """The package as of the call; raises PackageNotFound. full: with manifests."""
+    """The package as of the call; raises PackageNotFound. full: with manifests and the times of what was removed."""
     catalogue, at = call.services.catalogue, call.at
     package = package_of(
         name,
@@ -135,6 +135,7 @@ def load_package(call: Call, name: NpmName, *, full: bool) -> Package:
         catalogue.marks(call.content, name, "tag", at),
         call.services.blobs,
         full=full,
+        removed=catalogue.former_versions(call.content, name, at) if full else None,
     )
     if package is None:
         raise PackageNotFound(name)

@@ -6,7 +6,8 @@ that an event stays small and a readme that every version repeats is stored once
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import msgspec
 
@@ -103,20 +104,23 @@ def package_of(
     blobs: BlobStore,
     *,
     full: bool,
+    removed: Mapping[str, datetime] | None = None,
 ) -> Package | None:
-    """Everything that a packument is made of; None when no release is left."""
+    """Everything that a packument is made of; None when no release is left. removed: unpublished versions."""
     known = {version.version: version for version in versions}
     found = [(row, facts) for row in rows if row.version in known and (facts := read_facts(row, blobs)) is not None]
     if not found:
         return None
     entries = [_entry(row, facts, known[row.version].deprecated, blobs, full=full) for row, facts in found]
+    removed = removed or {}
     return Package(
         name=name,
         revision=str(revision),
         versions=entries,
-        created_at=min(entry.published_at for entry in entries),
+        created_at=min((*removed.values(), *(entry.published_at for entry in entries))),
         modified_at=max(entry.published_at for entry in entries),
         tags=tags,
+        removed=removed,
     )
 
 
