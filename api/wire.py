@@ -298,10 +298,9 @@ class Wire:
             return await self._serve_unmatched(exchange, mounted, request, path)
         route, params = matched
         exchange.template = f"/{'/'.join(mounted.prefix)}/{{repository}}{route.pattern}"
-        if route.needs != "nothing":
-            access.require(principal, resolved, route.needs, incoming.client)
-            if route.needs != "read":
-                resolved.require_present()
+        access.require(principal, resolved, route.needs, incoming.client)
+        if route.needs != "read":
+            resolved.require_present()
         request = msgspec.structs.replace(request, params=params, query=incoming.query())
         if route.document is not None and mounted.is_home(resolved.repository.format):
             document_key = route.document(request)

@@ -191,15 +191,16 @@ class ServerCall(msgspec.Struct, frozen=True):
 
 Handler: TypeAlias = Callable[[Call], AnyAnswer]
 ServerHandler: TypeAlias = Callable[[ServerCall], AnyAnswer]
-Needs: TypeAlias = Action | Literal["nothing"]
+Needs: TypeAlias = Action
+"""There is no `nothing`: an answer that is the same for everybody would tell that the repository is there."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of request.
 
     method: GET answers HEAD too. pattern: segments with `{name}` for text within one segment and `{name+}` for one or
-    more whole segments; a trailing slash counts. needs: the action on the repository, or `nothing` for routes that
-    carry their own credential (a login). document: gives the key of the document this request asks for, without I/O;
+    more whole segments; a trailing slash counts. needs: the action on the repository; what needs none is a
+    ServerRoute. document: gives the key of the document this request asks for, without I/O;
     then a hit is answered from memory, and the handler renders on a miss; of the request it looks at the address, the
     query, `Accept` and the base URL, and at nothing else. None asks the handler. any_format: serves
     repositories of other formats too; theirs are never taken for documents. admit: may refuse before a large body is
@@ -217,7 +218,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerRoute(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of request that concerns no single repository. needs: `user` refuses anonymous callers."""
+    """One kind of request that concerns no single repository. needs: `user` refuses anonymous callers.
+
+    One that clients send to the address of a repository, such as a login, begins with a placeholder for it and must not
+    look whether there is one.
+    """
 
     method: str
     pattern: str

@@ -137,7 +137,8 @@ class Product:
         """A call as administrator that must succeed; its JSON, if it has any."""
         reply = self.call(method, target, body, **{"auth": self.admin, **options})
         assert reply.status < 300, (method, target, reply.status, reply.body)
-        return json.loads(reply.body) if reply.header("content-type").startswith("application/json") else None
+        is_json = reply.header("content-type").startswith("application/json")
+        return json.loads(reply.body) if is_json and reply.body else None
 
     def repository(self, key: str, format: str, *, public: bool = True, **more: Any) -> dict[str, Any]:
         body = {"key": key, "name": key, "format": format, "is_public": public, **more}

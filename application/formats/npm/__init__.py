@@ -3,13 +3,14 @@
 from application.format import Format
 from application.formats.npm.dialect import answer_error
 from application.formats.npm.names import order_key
-from application.formats.npm.routes import ROUTES
+from application.formats.npm.routes import PEOPLE, ROUTES
 
 FORMAT = Format(
     key="npm",
     title="npm",
     prefix="npm",
     routes=ROUTES,
+    server_routes=PEOPLE,
     error=answer_error,
     order=order_key,
     aliases=("yarn", "pnpm", "bower"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from application.formats.npm.dialect import answer_bytes, answer_json
 from application.formats.npm.index import render_keys
-from application.wire import Answer, Call
+from application.wire import Answer, Call, ServerCall
 from domain.errors import NotFound, Unauthenticated
 
 
@@ -51,7 +51,7 @@ def list_keys(call: Call) -> Answer:
     return answer_bytes(render_keys([(signer.key.id, signer.key.spki)]))
 
 
-def refuse_web_login(call: Call) -> Answer:
+def refuse_web_login(call: ServerCall) -> Answer:
     """POST -/v1/login: clients then ask for the password themselves."""
     raise NotOffered("sign in with --auth-type=legacy")
 

@@ -1,6 +1,7 @@
 """What clients do about the people who use them: login, logout, tokens, profile, owners of packages.
 
-None of these is about the repository in the address. They need no right to it, and a credential only where one is used.
+None of these is about the repository in the address. They need no right to it, nor that it is there, and a credential
+only where one is used.
 Source: npm's `npm-profile`, https://github.com/npm/registry/blob/main/docs/user/authentication.md
 """
 
@@ -21,7 +22,7 @@ from application.formats.npm.index import timestamp
 from application.formats.npm.names import NpmName
 from application.formats.npm.people import Person
 from application.tokens import NewToken
-from application.wire import Answer, Call
+from application.wire import Answer, Call, ServerCall
 from domain.errors import Invalid, Unauthenticated
 
 LOGIN_TOKEN_DAYS = 365
@@ -51,7 +52,7 @@ class _WantedToken(msgspec.Struct):
     bypass_2fa: bool | None = None
 
 
-def put_user(call: Call) -> Answer:
+def put_user(call: ServerCall) -> Answer:
     """PUT -/user/org.couchdb.user:{user}: a login. Accounts are made by administrators, not by this."""
     login = _decode(call.text, _Login)
     if login.name != call.params["user"]:
@@ -72,7 +73,7 @@ def put_user(call: Call) -> Answer:
     )
 
 
-def get_user(call: Call) -> Answer:
+def get_user(call: ServerCall) -> Answer:
     """GET -/user/org.couchdb.user:{user}: who somebody is, for those who are somebody themselves."""
     caller = _require_user(call)
     user = _people(call).user(call.params["user"])
@@ -82,7 +83,7 @@ def get_user(call: Call) -> Answer:
     )
 
 
-def logout(call: Call) -> Answer:
+def logout(call: ServerCall) -> Answer:
     """DELETE -/user/token/{token}."""
     _people(call).revoke(_require_user(call), call.params["token"], call.meta)
     return answer_json({"ok": True})
@@ -91,13 +92,13 @@ def logout(call: Call) -> Answer:
 # tokens
 
 
-def list_tokens(call: Call) -> Answer:
+def list_tokens(call: ServerCall) -> Answer:
     """GET -/npm/v1/tokens: the caller's own, without their secrets."""
     tokens = _people(call).tokens_of(_require_user(call), datetime.now(UTC))
     return answer_json({"objects": [_shown(token) for token in tokens], "total": len(tokens), "urls": {}})
 
 
-def create_token(call: Call) -> Answer:
+def create_token(call: ServerCall) -> Answer:
     """POST -/npm/v1/tokens: the password proves once more who asks."""
     _require_user(call)
     wanted = _decode(call.text, _WantedToken)
@@ -125,7 +126,7 @@ def create_token(call: Call) -> Answer:
     )
 
 
-def delete_token(call: Call) -> Answer:
+def delete_token(call: ServerCall) -> Answer:
     """DELETE -/npm/v1/tokens/token/{key}: by its id or by itself."""
     _people(call).revoke(_require_user(call), call.params["key"], call.meta)
     return Answer(status=204)
@@ -163,7 +164,7 @@ def _shown(token: TokenRow) -> dict[str, Any]:
 # profile
 
 
-def get_profile(call: Call) -> Answer:
+def get_profile(call: ServerCall) -> Answer:
     """GET -/npm/v1/user."""
     _require_user(call)
     user = _people(call).user(call.principal.username)
@@ -180,7 +181,7 @@ def get_profile(call: Call) -> Answer:
     )
 
 
-def refuse_profile_change(call: Call) -> Answer:
+def refuse_profile_change(call: ServerCall) -> Answer:
     """POST -/npm/v1/user."""
     raise NotOffered("profiles are changed in the console or through the API")
 
@@ -204,13 +205,13 @@ def owners_named(call: Call, people: tuple[Person, ...], package: NpmName) -> tu
     return tuple(dict.fromkeys(accounts.user(person.name).id for person in people))
 
 
-def _people(call: Call) -> ClientAccounts:
+def _people(call: Call | ServerCall) -> ClientAccounts:
     if call.services.client_accounts is None:
         raise NotOffered("accounts are managed in the console or through the API")
     return call.services.client_accounts
 
 
-def _require_user(call: Call) -> UUID:
+def _require_user(call: ServerCall) -> UUID:
     if call.principal.id is None:
         raise Unauthenticated("authentication required")
     return call.principal.id

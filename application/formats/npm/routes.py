@@ -11,7 +11,7 @@ import msgspec
 
 from application.formats.npm import about, accounts, reading, writing
 from application.formats.npm.finding import find_packages
-from application.wire import Body, Route
+from application.wire import Body, Route, ServerRoute
 
 _DOCUMENT = Body(kind="bytes")
 _VERSION = Body(kind="text", max_bytes=4096)
@@ -45,23 +45,31 @@ _REGISTRY = (
     ),
 )
 
-_USER = "/-/user/org.couchdb.user:{user}"
-_TOKENS = "/-/npm/v1/tokens"
+_USER = "/{repository}/-/user/org.couchdb.user:{user}"
+_TOKENS = "/{repository}/-/npm/v1/tokens"
+_PROFILE = "/{repository}/-/npm/v1/user"
 
-_PEOPLE = (
-    Route(method="PUT", pattern=_USER, needs="nothing", handler=accounts.put_user, body=_SMALL),
-    Route(method="PUT", pattern=f"{_USER}/-rev/{{revision}}", needs="nothing", handler=accounts.put_user, body=_SMALL),
-    Route(method="GET", pattern=_USER, needs="nothing", handler=accounts.get_user),
-    Route(method="DELETE", pattern="/-/user/token/{token}", needs="nothing", handler=accounts.logout),
-    Route(method="GET", pattern=_TOKENS, needs="nothing", handler=accounts.list_tokens),
-    Route(method="POST", pattern=_TOKENS, needs="nothing", handler=accounts.create_token, body=_SMALL),
-    Route(method="DELETE", pattern=f"{_TOKENS}/token/{{key}}", needs="nothing", handler=accounts.delete_token),
-    Route(method="GET", pattern="/-/npm/v1/user", needs="nothing", handler=accounts.get_profile),
-    Route(
-        method="POST", pattern="/-/npm/v1/user", needs="nothing", handler=accounts.refuse_profile_change, body=_SMALL
+PEOPLE = (
+    ServerRoute(method="PUT", pattern=_USER, needs="nothing", handler=accounts.put_user, body=_SMALL),
+    ServerRoute(
+        method="PUT", pattern=f"{_USER}/-rev/{{revision}}", needs="nothing", handler=accounts.put_user, body=_SMALL
     ),
-    Route(method="POST", pattern="/-/v1/login", needs="nothing", handler=about.refuse_web_login, body=_SMALL),
+    ServerRoute(method="GET", pattern=_USER, needs="nothing", handler=accounts.get_user),
+    ServerRoute(
+        method="DELETE", pattern="/{repository}/-/user/token/{token}", needs="nothing", handler=accounts.logout
+    ),
+    ServerRoute(method="GET", pattern=_TOKENS, needs="nothing", handler=accounts.list_tokens),
+    ServerRoute(method="POST", pattern=_TOKENS, needs="nothing", handler=accounts.create_token, body=_SMALL),
+    ServerRoute(method="DELETE", pattern=f"{_TOKENS}/token/{{key}}", needs="nothing", handler=accounts.delete_token),
+    ServerRoute(method="GET", pattern=_PROFILE, needs="nothing", handler=accounts.get_profile),
+    ServerRoute(method="POST", pattern=_PROFILE, needs="nothing", handler=accounts.refuse_profile_change, body=_SMALL),
+    ServerRoute(
+        method="POST", pattern="/{repository}/-/v1/login", needs="nothing", handler=about.refuse_web_login, body=_SMALL
+    ),
 )
+"""What clients ask of the registry at the address of a repository, and which says nothing of that repository: neither
+what is in it nor whether there is one.
+"""
 
 _ABOUT_PACKAGES = _scoped(
     Route(method="GET", pattern=_TAGS, needs="read", handler=reading.get_dist_tags, document=reading.tags_key),
@@ -106,4 +114,4 @@ _PACKAGES = _scoped(
     ),
 )
 
-ROUTES = (*_REGISTRY, *_PEOPLE, *_ABOUT_PACKAGES, *_NOTHING_ELSE, *_PACKAGES)
+ROUTES = (*_REGISTRY, *_ABOUT_PACKAGES, *_NOTHING_ELSE, *_PACKAGES)
