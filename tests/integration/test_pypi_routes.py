@@ -18,8 +18,7 @@ import pytest
 from application.format import Deposit
 from application.formats.pypi import FORMAT
 from application.formats.pypi.negotiation import JSON_V1
-from application.publishing import PackageDecision, Target
-from domain import package
+from application.publishing import Target
 from domain.errors import Invalid
 from domain.event import SYSTEM
 from domain.repository import Settings
@@ -389,10 +388,10 @@ def test_only_those_who_may_can_publish_yank_and_delete(index: Index) -> None:
     assert index.change("DELETE", "/pypi/demo/1.0", user="admin").status == 204
 
 
-def set_status(index: Index, status: str, reason: str = "") -> None:
-    target = Target(index.row.id, index.row.settings, SYSTEM)
-    decision = PackageDecision("demo", lambda state: package.set_status(state, index.row.id, "demo", status, reason))
-    index.running.publishing.judge(target, decision)
+def set_status(index: Index, status: str, reason: str = "", *, user: str = "admin") -> Reply:
+    return index.change(
+        "PUT", "/pypi/Demo/status", json.dumps({"status": status, "reason": reason}).encode(), user=user
+    )
 
 
 def test_a_closed_project_takes_no_files_and_says_so(index: Index) -> None:
@@ -407,6 +406,21 @@ def test_a_closed_project_takes_no_files_and_says_so(index: Index) -> None:
     assert index.page()["files"] == []
     assert index.upload(wheel(version="2.0")).status == 403
     set_status(index, "active")
+    assert index.upload(wheel(version="2.0")).status == 200
+
+
+def test_a_status_is_one_of_four_and_set_by_those_who_administer(index: Index) -> None:
+    index.running.person("writer", **{index.key: "read write delete"})
+    assert set_status(index, "archived").status == 404
+    index.upload(wheel())
+    before = index.head()
+    assert set_status(index, "archived", user="writer").status == 403
+    assert set_status(index, "gone").status == 400
+    assert set_status(index, "archived", "two\nlines").status == 400
+    assert index.change("PUT", "/pypi/demo/status", b"archived").status == 400
+    assert set_status(index, "deprecated", "use another").status == 204
+    assert index.page()["project-status"] == {"status": "deprecated", "reason": "use another"}
+    assert index.page(at=before)["project-status"] == {"status": "active"}
     assert index.upload(wheel(version="2.0")).status == 200
 
 

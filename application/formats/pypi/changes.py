@@ -12,6 +12,7 @@ import msgspec
 
 from application.catalogue import Catalogue
 from application.format import Deposit
+from application.formats.pypi.index import Status
 from application.formats.pypi.metadata import Distribution, read_distribution
 from application.formats.pypi.names import PypiName, canonical_version, parse_version
 from application.formats.pypi.pages import load_project, release_rows, require_name
@@ -26,6 +27,14 @@ from domain.event import Event
 from domain.package import Package
 
 _MAX_REASON_CHARS = 1_000
+
+
+class _StatusDocument(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a change of status."""
+
+    status: Status
+    reason: str = ""
+
 
 Judgement = Callable[[Package, PypiName, tuple[str, ...]], Sequence[Event]]
 """Pure: from the state, the name and the versions in question to events."""
@@ -102,6 +111,19 @@ def unyank(call: Call) -> Answer:
     return _judge(call, lambda state, name, versions: package.unyank(state, call.content, name, versions))
 
 
+def set_status(call: Call) -> Answer:
+    """PUT pypi/{project}/status: what the project as a whole is, and why (PEP 792)."""
+    try:
+        wanted = msgspec.json.decode(call.text, type=_StatusDocument)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"expected a JSON object with status and reason: {error}") from None
+    reason = _checked_reason(wanted.reason)
+    name = load_project(call, require_name(call)).name
+    decision = PackageDecision(name, lambda state: package.set_status(state, call.content, name, wanted.status, reason))
+    call.services.publishing.judge(_target(call), decision)
+    return Answer(status=204)
+
+
 def delete_file(call: Call) -> Answer:
     """DELETE simple/{project}/{filename}: it vanishes, and its name is never given again."""
     call.services.publishing.delete(_target(call), [path_of(require_name(call), call.params["filename"])])
@@ -156,9 +178,13 @@ def _require_open(name: PypiName) -> Callable[[Package], Sequence[Event]]:
 
 def _reason(text: bytes) -> str:
     try:
-        reason = text.decode("utf-8").strip()
+        return _checked_reason(text.decode("utf-8"))
     except UnicodeDecodeError:
         raise Invalid("the reason is not UTF-8") from None
+
+
+def _checked_reason(text: str) -> str:
+    reason = text.strip()
     if len(reason) > _MAX_REASON_CHARS or not reason.isprintable():
         raise Invalid(f"a reason is one line of at most {_MAX_REASON_CHARS} characters")
     return reason
