@@ -63,7 +63,7 @@ integration: $(VENV)/.dev ## tests with real servers, which they start themselve
 	$(PYTEST) tests/integration -n $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: clients
-clients: $(VENV)/.dev $(CLIENTS)/.ready ## tests that drive pip, uv, poetry, twine, npm, pnpm, yarn and their kin
+clients: $(VENV)/.dev $(CLIENTS)/.ready ## tests that drive pip, uv, poetry, twine, npm, pnpm, yarn, curl, rclone and their kin
 	$(PYTEST) tests/clients $(ARGS)
 
 .PHONY: bench
@@ -120,6 +120,7 @@ $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 		$(CLIENTS)/python/bin/python -m pip download --quiet --no-deps --only-binary :all: --require-hashes \
 			-r requirements/old-pip.txt -d $(CLIENTS)/old-pip; \
 	fi
+	@sh requirements/tools.sh
 	@sh requirements/node.sh
 	$(NPM_INSTALL) --prefix $(CLIENTS)/pnpm $(PNPM)
 	$(NPM_INSTALL) --prefix $(CLIENTS)/yarn $(YARN_CLASSIC)
