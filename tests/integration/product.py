@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from api.composition.api import Api, wire_api
 from api.composition.core import open_core
@@ -118,7 +119,7 @@ class Product:
             "http_version": "1.1",
             "method": method,
             "scheme": "http",
-            "path": path.decode("utf-8", "replace"),
+            "path": unquote_to_bytes(path).decode("utf-8", "replace"),
             "raw_path": path,
             "root_path": "",
             "query_string": query,
