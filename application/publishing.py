@@ -12,15 +12,17 @@ import msgspec
 from application.catalogue import Catalogue
 from application.log import Change, EventLog, Receipt
 from application.ports import BlobLease, BlobLeases, BlobStore, Spool, Spooled, Stored
-from domain import artifact, package
+from domain import artifact, claim, package
 from domain.artifact import Artifact, ArtifactPublished, Overwrite, Precondition
+from domain.claim import Claim
 from domain.errors import Gone, NotFound
 from domain.event import Event, Metadata
-from domain.ids import artifact_id, package_id
+from domain.ids import artifact_id, claim_id, package_id
 from domain.package import Package
 from domain.repository import Settings
 
 MAX_INLINE_METADATA_BYTES = 16 * 1024
+_PACKAGE_CLAIM = "package"
 
 Decide: TypeAlias = Callable[[], list[Change]]
 """Loads and decides; called again after a lost race."""
@@ -99,7 +101,7 @@ class Publishing:
             def decide() -> list[Change]:
                 changes = decide_files()
                 if decision is not None:
-                    changes.append(decision.change(self._log, target.repository))
+                    changes += decision.changes(self._log, target.repository)
                 lease.check()
                 return changes
 
@@ -130,7 +132,7 @@ class Publishing:
         def decide() -> list[Change]:
             changes = [self._delete_one(target, path, reason, precondition) for path in paths]
             if decision is not None:
-                changes.append(decision.change(self._log, target.repository))
+                changes += decision.changes(self._log, target.repository)
             return changes
 
         return self._append(decide, target.meta)
@@ -161,7 +163,7 @@ class Publishing:
 
     def judge(self, target: Target, decision: PackageDecision) -> Receipt:
         """Change what is true of a package: tags, yanks, deprecations, owners, status."""
-        return self._append(lambda: [decision.change(self._log, target.repository)], target.meta)
+        return self._append(lambda: decision.changes(self._log, target.repository), target.meta)
 
     # steps
 
@@ -240,18 +242,26 @@ class Publishing:
 class PackageDecision:
     """A decision about one package, made on its state at the moment of appending.
 
-    decide: from the package's state to events, as the functions in `domain.package` do.
+    decide: from the package's state to events, as the functions in `domain.package` do. alone: what no other package of
+    the repository may claim, such as what is left of its name without punctuation; taken when the package begins.
     """
 
-    def __init__(self, package_name: str, decide: DecidePackage) -> None:
+    def __init__(self, package_name: str, decide: DecidePackage, *, alone: str = "") -> None:
         self._package = package_name
         self._decide = decide
+        self._alone = alone
 
-    def change(self, log: EventLog, repository: UUID) -> Change:
-        """The decision as a change of the package's stream."""
+    def changes(self, log: EventLog, repository: UUID) -> list[Change]:
+        """The decision as a change of the package's stream, before it that of the claim's. Raises NameTaken."""
         stream = package_id(repository, self._package)
         state, version = log.load(stream, Package(), package.evolve)
-        return Change(stream, version, list(self._decide(state)), repository)
+        change = Change(stream, version, list(self._decide(state)), repository)
+        return [self._claim(log, repository, stream), change] if self._alone and not version else [change]
+
+    def _claim(self, log: EventLog, repository: UUID, holder: UUID) -> Change:
+        stream = claim_id(_PACKAGE_CLAIM, f"{repository.hex}\0{self._alone}")
+        state, version = log.load(stream, Claim(), claim.evolve)
+        return Change(stream, version, claim.take(state, _PACKAGE_CLAIM, self._package, holder), repository)
 
 
 def _digests(files: Sequence[NewFile]) -> list[str]:

@@ -440,6 +440,34 @@ def test_a_change_takes_no_tarball(npm: Repository) -> None:
     assert npm.request("PUT", f"hello/-rev/{document['_rev']}", document).status == 400
 
 
+# names that would be mistaken
+
+
+def test_a_name_that_would_be_mistaken_for_another_is_refused(npm: Repository) -> None:
+    npm.running.person("writer", **{npm.key: "read write delete"})
+    assert npm.publish("my-lib", user="writer").status == 201
+    for name in ("mylib", "my.lib", "my_lib"):
+        reply = npm.publish(name, user="writer")
+        assert (reply.status, "too similar" in reply.json()["error"]) == (403, True), name
+    assert npm.publish("my-lib", "1.1.0", user="writer").status == 201
+    assert npm.publish("@acme/my-lib", user="writer").status == 201
+    assert npm.publish("@acme/mylib", user="writer").status == 403
+    revision = npm.packument("my-lib", write=True)["_rev"]
+    assert npm.request("DELETE", f"my-lib/-rev/{revision}").status == 200
+    assert npm.publish("mylib", user="writer").status == 403
+    assert npm.publish("my-lib", "1.2.0", user="writer").status == 201
+
+
+def test_whoever_administers_a_repository_may_give_similar_names(npm: Repository) -> None:
+    npm.running.person("writer", **{npm.key: "read write"})
+    npm.running.person("keeper", **{npm.key: "admin"})
+    npm.publish("my-lib", user="writer")
+    assert npm.publish("mylib", user="keeper").status == 201
+    assert npm.publish("mylib", "1.1.0", user="writer").status == 201
+    assert npm.publish("my_lib", user="writer").status == 403
+    assert npm.get("mylib").json()["dist-tags"] == {"latest": "1.1.0"}
+
+
 # unpublish
 
 

@@ -18,10 +18,11 @@ from application.formats.npm.dialect import VersionPublished, answer_json
 from application.formats.npm.document import PackageDocument, read_document
 from application.formats.npm.index import LATEST, Package, Signature, signed_text
 from application.formats.npm.metadata import ManifestMismatch, Release, agree, read_tarball
-from application.formats.npm.names import DistTag, NpmName, parse_name, parse_tag, parse_version
+from application.formats.npm.names import DistTag, NpmName, parse_name, parse_tag, parse_version, similarity_key
 from application.formats.npm.people import Person
 from application.formats.npm.reading import current_revision, load_package, tags_of
 from application.formats.npm.stored import facts_of
+from application.log import Receipt
 from application.ports import Spooled
 from application.publishing import DecidePackage, NewFile, PackageDecision, Target
 from application.services import Services
@@ -29,10 +30,12 @@ from application.signing import PackageSigner
 from application.wire import Answer, Call
 from domain import package
 from domain.artifact import ArtifactNotFound
+from domain.claim import NameTaken
 from domain.digests import subresource_integrity
-from domain.errors import Conflict, Invalid
+from domain.errors import Conflict, Forbidden, Invalid
 from domain.event import Event
 from domain.package import Package as PackageState
+from domain.permissions import may
 
 ALGORITHMS = ("sha1", "sha512")
 _TAGS_BELOW = 2
@@ -45,6 +48,18 @@ class StaleRevision(Conflict):
 
     def __init__(self, revision: str) -> None:
         super().__init__(revision=revision[:100])
+
+
+class NameTooSimilar(Forbidden):
+    """Somebody would mistake one package for the other."""
+
+    template = (
+        "the name '{name}' is too similar to that of an existing package; whoever administers this repository may "
+        "publish it nevertheless"
+    )
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name)
 
 
 # publish and change
@@ -97,8 +112,19 @@ def _publish(call: Call, name: NpmName, document: PackageDocument, spooled: Spoo
         return events + package.deprecate(state, call.content, name, (release.version,), release.deprecated)
 
     with _new_file(path, release, spooled, call.services) as file:
-        receipt = call.services.publishing.publish(_target(call), [file], PackageDecision(name, decide))
+        receipt = _add(call, name, file, decide)
     return _done(name, receipt.position, status=201)
+
+
+def _add(call: Call, name: NpmName, file: NewFile, decide: DecidePackage) -> Receipt:
+    """Publish, unless it is the beginning of a package that would be mistaken for another."""
+    publishing, target = call.services.publishing, _target(call)
+    try:
+        return publishing.publish(target, [file], PackageDecision(name, decide, alone=similarity_key(name)))
+    except NameTaken:
+        if not may(call.principal, "admin", call.repository.id, public=call.repository.public):
+            raise NameTooSimilar(name) from None
+        return publishing.publish(target, [file], PackageDecision(name, decide))
 
 
 @contextmanager
