@@ -27,9 +27,9 @@ class Publish(NamedTuple):
     content: bytes
 
 
-def publish(format: str, key: str, name: str, version: str) -> Publish:
-    """A file of that version in a repository with that key. name: one that all formats take."""
-    return {"pypi": _pypi, "npm": _npm, "generic": _generic}[format](key, name, version)
+def publish(format: str, key: str, name: str, version: str, mark: str = "") -> Publish:
+    """A file of that version in a repository with that key. name: one that all formats take. mark: is in its bytes."""
+    return {"pypi": _pypi, "npm": _npm, "generic": _generic}[format](key, name, version, mark)
 
 
 def upload_form(sample: Sample, **changes: str) -> tuple[bytes, str]:
@@ -48,8 +48,8 @@ def upload_form(sample: Sample, **changes: str) -> tuple[bytes, str]:
     return multipart(list(fields.items()), [("content", sample.filename, sample.content)])
 
 
-def _pypi(key: str, name: str, version: str) -> Publish:
-    sample = wheel(name, version)
+def _pypi(key: str, name: str, version: str, mark: str) -> Publish:
+    sample = wheel(name, version, extra={"mark.txt": mark.encode()})
     body, content_type = upload_form(sample)
     page = f"/pypi/{key}/simple/{name}/"
     headers = {"content-type": content_type}
@@ -57,8 +57,8 @@ def _pypi(key: str, name: str, version: str) -> Publish:
     return Publish("POST", f"/pypi/{key}/", headers, body, page, sample.filename.encode(), file, sample.content)
 
 
-def _npm(key: str, name: str, version: str) -> Publish:
-    data = npm_make.tarball({"index.js": f"// {version}"}, name=name, version=version)
+def _npm(key: str, name: str, version: str, mark: str) -> Publish:
+    data = npm_make.tarball({"index.js": f"// {version} {mark}"}, name=name, version=version)
     body = json.dumps(npm_make.document(data, name, version)).encode()
     packument = f"/npm/{key}/{name}"
     file = f"{packument}/-/{name}-{version}.tgz"
@@ -66,8 +66,8 @@ def _npm(key: str, name: str, version: str) -> Publish:
     return Publish("PUT", packument, headers, body, packument, f'"{version}"'.encode(), file, data)
 
 
-def _generic(key: str, name: str, version: str) -> Publish:
-    data = f"{name} {version}\n".encode() * 40
+def _generic(key: str, name: str, version: str, mark: str) -> Publish:
+    data = f"{name} {version} {mark}\n".encode() * 40
     folder = f"/generic/{key}/{name}/"
     file = f"{folder}{version}.txt"
     return Publish("PUT", file, {}, data, folder, f"{version}.txt".encode(), file, data)
