@@ -231,6 +231,13 @@ def test_npm_moves_tags(desk: Desk) -> None:
     assert "not found" in desk.npm("dist-tag", "add", "hello@9.9.9", "other", fails=True)
 
 
+def test_npm_keeps_the_time_of_a_version_that_was_unpublished(desk: Desk) -> None:
+    desk.publish()
+    desk.publish("hello", "1.1.0")
+    desk.npm("unpublish", "hello@1.0.0")
+    assert set(json.loads(desk.npm("view", "hello", "time", "--json"))) == {"created", "modified", "1.0.0", "1.1.0"}
+
+
 def test_npm_deprecates_and_warns_at_install(desk: Desk) -> None:
     desk.publish()
     desk.publish("hello", "1.1.0")
@@ -470,7 +477,24 @@ def test_an_audit_says_that_nothing_was_checked_and_an_install_goes_on(desk: Des
     app = desk.app()
     assert "vulnerabilities" not in desk.npm("install", "hello", "--audit=true", folder=app)
     assert "no package was checked" in desk.npm("audit", folder=app, fails=True)
+
+
+def test_npm_tells_who_sees_and_changes_a_package(desk: Desk) -> None:
+    desk.publish()
     assert "hello: public" in desk.npm("access", "get", "status", "hello")
+    assert json.loads(desk.npm("access", "list", "collaborators", "hello", "--json")) == {
+        "admin": "read-write",
+        "ada": "read-write",
+        "bob": "read-write",
+        "rita": "read-only",
+    }
+    desk.npm("access", "set", "status=public", "hello")
+    refused = desk.npm("access", "set", "status=private", "hello", fails=True)
+    assert "every package of this repository is public" in refused
+    desk.configure("bob")
+    assert "you do not have admin access" in desk.npm("access", "list", "collaborators", "hello", fails=True)
+    desk.publish("my-lib")
+    assert "too similar to that of an existing package" in desk.publish("mylib", fails=True)
 
 
 WITHOUT_SIGSTORE = """

@@ -463,6 +463,15 @@ def test_a_yank_is_seen_by_every_client(stocked: Index, work: Workplace) -> None
     assert work.installed() == "2.0"
 
 
+def test_an_archived_project_takes_no_files_and_is_still_installed(stocked: Index, work: Workplace) -> None:
+    stocked.registry.done("PUT", stocked.repository.path("pypi/demo/status"), {"status": "archived", "reason": "done"})
+    (path,) = work.dist(wheel(version="4.0"))
+    assert "project demo is archived and takes no new files" in work.twine(stocked, path, fails=True)
+    work.pip_installs(stocked, "demo")
+    work.uv_installs(stocked, "demo")
+    assert work.installed() == "2.0"
+
+
 def test_a_deleted_release_is_gone_and_its_file_name_with_it(stocked: Index, work: Workplace) -> None:
     stocked.change("DELETE", "pypi/demo/1.5")
     work.pip_installs(stocked, "--no-deps", "demo==1.5", fails=True)

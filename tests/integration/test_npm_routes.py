@@ -597,6 +597,21 @@ def test_a_package_is_as_visible_as_its_repository(running: Registry, npm: Repos
     private.publish()
     assert private.request("GET", "-/package/hello/visibility").json() == {"public": False}
     assert private.get("hello").status == 401
+    assert private.request("GET", "-/package/hello/access").json() == {"access": "restricted"}
+
+
+def test_access_that_is_not_the_repositorys_is_refused(npm: Repository) -> None:
+    npm.running.person("writer", **{npm.key: "read write delete"})
+    npm.publish("@acme/x")
+    where = "-/package/@acme%2fx/access"
+    assert npm.request("POST", where, {"access": "public"}).status == 200
+    reply = npm.request("POST", where, {"access": "restricted"})
+    assert (reply.status, "every package of this repository is public" in reply.json()["error"]) == (400, True)
+    assert npm.request("POST", where, {"publish_requires_tfa": True}).status == 400
+    assert npm.request("POST", where, b"[").status == 400
+    assert npm.request("POST", where, {"access": "public"}, user="writer").status == 403
+    assert npm.request("GET", "-/package/@acme%2fx/collaborators", user="writer").status == 403
+    assert npm.request("GET", "-/package/missing/collaborators").status == 404
 
 
 @pytest.mark.parametrize("path", ["hello", "-/whoami", "-/package/hello/dist-tags", "hello/-/hello-1.0.0.tgz"])

@@ -1,4 +1,4 @@
-"""What clients read: packuments, single versions, tags, tarballs, attestations, visibility.
+"""What clients read: packuments, single versions, tags, tarballs, attestations.
 
 Every document is a function of the package's revision, the repository's public address and the form that was asked for.
 """
@@ -20,7 +20,6 @@ from application.formats.npm.address import (
     existing_name,
     version_path,
 )
-from application.formats.npm.dialect import answer_json
 from application.formats.npm.index import (
     ABBREVIATED_TYPE,
     FULL_TYPE,
@@ -113,12 +112,6 @@ def get_attestations(call: Call) -> Document:
     if facts is None or bundle is None or facts.predicate_type is None:
         raise NotFound(f"no attestations for {text[:300]}")
     return Document(body=render_attestations([(facts.predicate_type, bundle)]), media_type=FULL_TYPE)
-
-
-def get_visibility(call: Call) -> Answer:
-    """GET -/package/{pkg}/visibility: that of the repository."""
-    load_package(call, address_of(call.request, _TAGS_BELOW).name, full=False)
-    return answer_json({"public": call.repository.public})
 
 
 # steps that writes use as well

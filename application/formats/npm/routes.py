@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from application.formats.npm import about, accounts, reading, writing
+from application.formats.npm import about, access, accounts, reading, writing
 from application.formats.npm.finding import find_packages
 from application.wire import Body, Route, ServerRoute
 
@@ -76,7 +76,10 @@ _ABOUT_PACKAGES = _scoped(
     Route(method="PUT", pattern=_TAG, needs="write", handler=writing.put_dist_tag, body=_VERSION),
     Route(method="POST", pattern=_TAG, needs="write", handler=writing.put_dist_tag, body=_VERSION),
     Route(method="DELETE", pattern=_TAG, needs="write", handler=writing.delete_dist_tag),
-    Route(method="GET", pattern="/-/package/{name}/visibility", needs="read", handler=reading.get_visibility),
+    Route(method="GET", pattern="/-/package/{name}/visibility", needs="read", handler=access.get_visibility),
+    Route(method="GET", pattern="/-/package/{name}/access", needs="read", handler=access.get_access),
+    Route(method="POST", pattern="/-/package/{name}/access", needs="admin", handler=access.set_access, body=_SMALL),
+    Route(method="GET", pattern="/-/package/{name}/collaborators", needs="admin", handler=access.list_collaborators),
     Route(method="GET", pattern="/-/npm/v1/attestations/{name}", needs="read", handler=reading.get_attestations),
 )
 
