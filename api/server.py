@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import signal
 from typing import Any
 
 from api.answers import Send
@@ -13,6 +14,9 @@ from api.bodies import Receive
 from api.composition.api import Api, compose_api
 
 _log = logging.getLogger(__name__)
+
+END_STREAMS = signal.SIGUSR1
+"""Tells a worker that it will be stopped soon."""
 
 
 class Server:
@@ -37,6 +41,7 @@ class Server:
                 try:
                     self._api = await asyncio.to_thread(compose_api)
                     self._gate = self._api.gate
+                    asyncio.get_running_loop().add_signal_handler(END_STREAMS, self._api.end_streams)
                     gc.collect()
                     gc.freeze()  # what was made so far lives as long as the process: never look through it again
                 except Exception as error:  # noqa: BLE001 - a process edge

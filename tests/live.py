@@ -37,7 +37,7 @@ class Reply:
 
 
 class Live:
-    """A running registry. `folder` is its data directory; `url` its address."""
+    """A running registry. `folder` is its data directory; `url` its address; `log` and `output` what it writes."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
         self.folder = folder
@@ -52,15 +52,16 @@ class Live:
             **(environ or {}),
         }
         self.log = folder / "serve.log"
+        self.output = folder / "serve.out"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with self.log.open("ab") as output:
+        with self.log.open("ab") as log, self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "api", "serve"],
                 env=self.environ,
                 stdout=output,
-                stderr=output,
+                stderr=log,
                 start_new_session=True,
             )
         self.wait_until_ready()

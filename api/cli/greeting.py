@@ -14,7 +14,10 @@ PROBE_SECONDS = 0.5
 
 
 class Greeting:
-    """Called again and again until it has said where the server is, or that it does not answer."""
+    """Called again and again until it has said where the server is, or that it does not answer.
+
+    It speaks on standard error where standard output is for the audit: collectors read lines of JSON there.
+    """
 
     def __init__(self, settings: Any, started: Any) -> None:
         host = settings.bind_address.host
@@ -26,7 +29,7 @@ class Greeting:
     def __call__(self) -> bool:
         """Whether there is nothing more to say."""
         if _answers(self._url):
-            click.echo("\n".join(self._lines()))
+            click.echo("\n".join(self._lines()), err=self._settings.audit_stream == "stdout")
             return True
         if time.monotonic() < self._deadline:
             return False

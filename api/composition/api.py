@@ -93,10 +93,11 @@ CONTROLLERS: tuple[type[Controller], ...] = (
 
 
 class Api(msgspec.Struct, frozen=True):
-    """A worker: what answers, and how it ends."""
+    """A worker: what answers, and how it ends. end_streams: before that, so that live streams do not hold it up."""
 
     gate: Gate
     app: App
+    end_streams: Callable[[], None]
     close: Callable[[], None]
 
 
@@ -123,7 +124,9 @@ def wire_api(core: Core) -> Api:
     late.progress = progress
     late.is_fresh = lambda: progress.fresh
     formats = Formats(FORMATS)
-    resolver = Resolver(core.catalogue, core.log.head, core.log.position_at)
+    resolver = Resolver(
+        core.catalogue, core.log.head, core.log.position_at, lambda at: progress.reached(("catalogue",), at)
+    )
     access = Access(
         identity.authenticator,
         resolver,
@@ -258,4 +261,4 @@ def wire_api(core: Core) -> Api:
         leases.close()
         core.close()
 
-    return Api(gate, app, close)
+    return Api(gate, app, observing.end_streams, close)

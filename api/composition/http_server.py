@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from typing import Any
+
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes, TaskImpl
 from granian.http import HTTP1Settings
-from granian.server.mp import MPServer as Granian
+from granian.log import LogLevels
+from granian.server.mp import MPServer
 
 from api.metrics import share_metrics
+from api.server import END_STREAMS
 from infrastructure.settings import Settings
 
 BACKLOG = 4096
@@ -15,12 +21,26 @@ IDLE_MILLISECONDS = 60_000
 
 BUFFER_BYTES = 417_792
 
+_LOGS: dict[str, Any] = {"handlers": {}, "loggers": {"_granian": {"propagate": True}}}
+"""The server's own messages go where ours go; by itself it writes to standard output, which is not for logs."""
 
-def http_server(settings: Settings) -> Granian:
+
+class HttpServer(MPServer):
+    """Ends live streams before it waits for workers to finish what they answer: a stream never finishes by itself."""
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Stop the workers in good order."""
+        for worker in self.wrks:
+            with suppress(ProcessLookupError, AttributeError):
+                os.kill(worker.inner.pid, END_STREAMS)
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+
+
+def http_server(settings: Settings) -> HttpServer:
     """The server, not yet listening."""
     workers = settings.api_workers
     share_metrics()
-    return Granian(
+    return HttpServer(
         "api.server:create",
         factory=True,
         address=settings.bind_address.host,
@@ -40,4 +60,6 @@ def http_server(settings: Settings) -> Granian:
         respawn_interval=0.5,
         workers_kill_timeout=60,
         log_access=False,
+        log_level=LogLevels.warning,
+        log_dictconfig=_LOGS,
     )

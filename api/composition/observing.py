@@ -110,6 +110,11 @@ class Observing(msgspec.Struct, frozen=True, kw_only=True):
         if self.listener is not None:
             self.listener.start()
 
+    def end_streams(self) -> None:
+        """Nothing is told any more on live streams; their clients come back, to another worker."""
+        self.audit_lines.close()
+        self.changes.close()
+
     def stop(self) -> None:
         """End live streams, and leave the last figures behind."""
         self.feed.stop()
