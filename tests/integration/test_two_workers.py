@@ -21,7 +21,7 @@ ROUNDS = 12
 def running(postgres_dsn: str, valkey_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     with product(postgres_dsn, tmp_path_factory.mktemp("two"), workers=2, REDIS_URL=valkey_url) as started:
         for one in FORMATS:
-            started.repository(f"{one}-libs", one, **({"overwrite": "once"} if one == "generic" else {}))
+            started.repository(f"{one}-libs", one, overwrite="once" if one == "generic" else "default")
         yield started
         assert [path for path in started.settings.upload_staging_dir.rglob("*") if path.is_file()] == []
 
