@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from application.catalogue import Catalogue, RepositoryRow
-from domain.errors import Invalid, NotAllowed, NotFound
+from domain.errors import Invalid, NotAllowed, NotFound, Unavailable
 from domain.repository import RepositoryNotFound
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
@@ -44,18 +44,24 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 class Resolver:
-    """Resolves addresses. head: the last position; position_at: the last one recorded at or before a moment."""
+    """Resolves addresses.
+
+    head: the last position. position_at: the last one recorded at or before a moment. reached: waits until the
+    catalogue shows a position, or a while; or what is read at it would be remembered without its last events.
+    """
 
     def __init__(
         self,
         catalogue: Catalogue,
         head: Callable[[], int],
         position_at: Callable[[datetime], int],
+        reached: Callable[[int], bool] = lambda _: True,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._catalogue = catalogue
         self._head = head
         self._position_at = position_at
+        self._reached = reached
         self._now = now
 
     def resolve(self, text: str) -> Resolved:
@@ -77,7 +83,16 @@ class Resolver:
         return self._past(row if row is not None and row.id == past.id else _hidden(past), past, at)
 
     def position(self, when: str) -> int:
-        """The position that a selector means: digits, an ISO 8601 date or time, or the name of a checkpoint."""
+        """The position that a selector means: digits, an ISO 8601 date or time, or the name of a checkpoint.
+
+        Raises Unavailable while the catalogue is behind it.
+        """
+        position = self._meant(when)
+        if not self._reached(position):
+            raise Unavailable(f"the read models have not reached position {position} yet")
+        return position
+
+    def _meant(self, when: str) -> int:
         if when.isascii() and when.isdigit():
             position = int(when[:19])
             if position > self._head():

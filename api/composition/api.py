@@ -16,6 +16,7 @@ from api.composition.core import Core, open_core, read_settings
 from api.composition.identity import LateProgress, compose_identity
 from api.composition.logs import configure_logs
 from api.composition.observing import MeasuredDownloads, MeasuredPublishing, compose_observing
+from api.composition.searching import compose_searching
 from api.composition.storage import compose_collector, compose_redirects
 from api.composition.uploads import compose_uploads
 from api.http.artifact_facts import ArtifactFactsController
@@ -142,7 +143,8 @@ def wire_api(core: Core) -> Api:
     finder = CatalogueFinder(core.connect)
     recorder = DownloadRecorder(core.log, core.catalogue, finder, access.metadata)
     cache = RedisCache(settings.redis_url) if settings.redis_url else None
-    search = SearchView(core.connect)
+    tables = SearchView(core.connect)
+    searching = compose_searching(core, tables)
     usage = UsageView(core.connect)
     services = Services(
         catalogue=core.catalogue,
@@ -153,8 +155,8 @@ def wire_api(core: Core) -> Api:
         access=access,
         formats=formats,
         client_accounts=identity.client_accounts,
-        search=search,
-        shelves=search,
+        search=searching.index,
+        shelves=tables,
         directory=identity.directory,
         usage=usage,
         package_signer=EcdsaPackageSigner(settings.instance_key),
@@ -181,11 +183,13 @@ def wire_api(core: Core) -> Api:
             "ak_document_cache_entries": float(len(wire.cache)),
             "ak_downloads_unwritten": float(downloads.pending),
             "ak_downloads_unrecorded": float(recorder.pending),
+            **searching.gauges(),
         },
         lambda: {
             "ak_document_cache_hits": wire.cache.hits,
             "ak_document_cache_misses": wire.cache.misses,
             "ak_visibility_timeouts": progress.late,
+            **searching.counters(),
         },
     )
     downloads.metrics = publishing.metrics = observing.metrics
@@ -224,8 +228,8 @@ def wire_api(core: Core) -> Api:
         usage=observing.usage,
         downloads=downloads,
         recorder=recorder,
-        search=search,
-        shelves=search,
+        search=searching.index,
+        shelves=tables,
         state=observing.state,
         probes=observing.probes,
         reindex=observing.reindex,

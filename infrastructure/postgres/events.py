@@ -14,6 +14,7 @@ from eventsourcing.persistence import (
     Subscription,
 )
 
+from domain.errors import Invalid
 from infrastructure.postgres.pool import Pool, connection
 from infrastructure.postgres.writer import Pending, Writer
 
@@ -22,6 +23,10 @@ _ROWS = (
     "SELECT notification_id, recorded_at, originator_id, originator_version, topic, repository, state "
     "FROM es_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s"
 )
+
+_SETTLE = "SELECT 1 FROM es_head WHERE id = 1 AND %s > clock_timestamp() - interval '1 minute' FOR SHARE"
+"""Waits for the append under way, if an event of it could bear an earlier time than the moment."""
+_POSITION_AT = "SELECT es_position_at(%s), %s > clock_timestamp()"
 
 
 class EventRecorder(ApplicationRecorder):
@@ -100,7 +105,15 @@ class EventRecorder(ApplicationRecorder):
         return position
 
     def position_at(self, moment: datetime) -> int:
-        """The last position recorded at or before the moment; 0 when there is none."""
-        with connection(self._pool) as open_connection:
-            row = open_connection.execute("SELECT es_position_at(%s)", (moment,), prepare=True).fetchone()
-        return row[0] if row else 0
+        """The last position recorded at or before the moment; 0 when there is none.
+
+        The answer never changes: appends under way that bear an earlier time are waited for. Raises Invalid for a
+        moment that is still to come by the clock that stamps events.
+        """
+        with connection(self._pool) as open_connection, open_connection.transaction():
+            open_connection.execute(_SETTLE, (moment,), prepare=True)
+            row = open_connection.execute(_POSITION_AT, (moment, moment), prepare=True).fetchone()
+        position, to_come = row or (0, False)
+        if to_come:
+            raise Invalid(f"{moment.isoformat()} is still to come; a repository can be read as of a past time only")
+        return position  # type: ignore[no-any-return]
