@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.harness import Reply, multipart
 from tests.integration.product import Product, product
+from tests.samples.npm import make
 from tests.samples.pypi.make import wheel
 
 _numbers = count(1)
@@ -249,6 +250,27 @@ def test_a_package_is_read_as_its_own_format_reads_it(running: Product) -> None:
     assert running.call("GET", f"/pypi/{packages.key}/simple/demo/").status == 404
     again = packages("PUT", f"artifacts/{sample.filename}", sample.content)
     assert again.status == 409  # this format never gives a name twice
+
+
+def test_a_tarball_is_read_as_npm_reads_it(running: Product) -> None:
+    packages = Shelf(running, "npm")
+    content = make.tarball(name="@acme/widget", version="1.2.0", description="A widget")
+    stored = packages.put("anywhere/x.tgz", content)
+    assert (stored["path"], stored["name"], stored["version"]) == (
+        "@acme/widget/-/widget-1.2.0.tgz",
+        "@acme/widget",
+        "1.2.0",
+    )
+    assert packages.put("again.tgz", content)["id"] == stored["id"]
+    told = running.call("GET", f"/npm/{packages.key}/@acme%2fwidget").json()
+    assert told["dist-tags"] == {"latest": "1.2.0"}
+    assert told["versions"]["1.2.0"]["description"] == "A widget"
+    assert told["versions"]["1.2.0"]["dist"]["integrity"] == make.integrity(content)
+    assert packages("GET", "download/@acme/widget/-/widget-1.2.0.tgz").body == content
+    other = make.tarball(name="@acme/widget", version="1.2.0", description="Another")
+    assert packages("PUT", "artifacts/x.tgz", other).status == 403
+    for junk in (b"junk", make.tarball(name="../x", version="1.0.0"), make.tarball(name="x", version="one")):
+        assert packages("PUT", "artifacts/x/-/x-1.0.0.tgz", junk).status == 400
 
 
 def test_ids_lead_to_artifacts_and_what_is_known_of_them(running: Product, shelf: Shelf) -> None:

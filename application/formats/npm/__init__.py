@@ -1,9 +1,11 @@
 """npm packages, for npm, yarn, pnpm, Bun and their kin."""
 
 from application.format import Format
+from application.formats.npm.depositing import deposit
 from application.formats.npm.dialect import answer_error
 from application.formats.npm.names import order_key
 from application.formats.npm.routes import PEOPLE, ROUTES
+from application.formats.npm.writing import ALGORITHMS
 
 FORMAT = Format(
     key="npm",
@@ -15,4 +17,6 @@ FORMAT = Format(
     order=order_key,
     aliases=("yarn", "pnpm", "bower"),
     overwrite="burn",
+    digests=ALGORITHMS,
+    deposit=deposit,
 )

@@ -199,6 +199,16 @@ def agree(document: PackageDocument, tarball: Tarball, digests: Mapping[str, str
     return _release(document, tarball, claimed, digests, attachment.size_bytes, bundle)
 
 
+def alone(tarball: Tarball, digests: Mapping[str, str], size_bytes: int) -> Release:
+    """The release that a tarball is by itself, having come without a document. It moves no tag.
+
+    digests: of the tarball as received, hexadecimal, with `sha1` and `sha512`.
+    """
+    return _release(
+        PackageDocument(), tarball, ClaimedManifest(tarball.name, tarball.version), digests, size_bytes, None
+    )
+
+
 def _attachments(document: PackageDocument) -> tuple[Attachment, Attachment | None]:
     tarballs = [attachment for attachment in document.attachments if attachment.text is None]
     bundles = [attachment for attachment in document.attachments if attachment.text is not None]

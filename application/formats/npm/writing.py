@@ -111,7 +111,7 @@ def _publish(call: Call, name: NpmName, document: PackageDocument, spooled: Spoo
             events += package.set_tag(state, call.content, name, tag, release.version)
         return events + package.deprecate(state, call.content, name, (release.version,), release.deprecated)
 
-    with _new_file(path, release, spooled, call.services) as file:
+    with new_file(path, release, spooled, call.services) as file:
         receipt = _add(call, name, file, decide)
     return _done(name, receipt.position, status=201)
 
@@ -128,7 +128,7 @@ def _add(call: Call, name: NpmName, file: NewFile, decide: DecidePackage) -> Rec
 
 
 @contextmanager
-def _new_file(path: str, release: Release, spooled: Spooled, services: Services) -> Iterator[NewFile]:
+def new_file(path: str, release: Release, spooled: Spooled, services: Services) -> Iterator[NewFile]:
     """The release as a file to publish, its side blobs spooled until the block ends."""
     metadata, contents = facts_of(release, _signatures(release, spooled, services.package_signer))
     spool = services.spool
