@@ -39,7 +39,8 @@ Follower = Callable[[int], None]
 class Progress:
     """High-water marks of projections, kept by one thread that listens to the database.
 
-    followers: projection name to what must happen in this process before it may say that it has taken notice.
+    followers: projection name to what must happen in this process before it may say that it has taken notice. A process
+    without any answers nothing from memory: it is no reader, and nobody waits for it.
     reset: called whenever notifications may have been missed; everything remembered must go.
     """
 
@@ -155,7 +156,8 @@ class Progress:
         )
         self._connection.execute("LISTEN es_read")
         self._connection.execute("LISTEN es_seen")
-        self._connection.execute("SELECT pg_notify('es_seen', %s)", (f"{self._reader}:join:0",))
+        if self._followers:
+            self._connection.execute("SELECT pg_notify('es_seen', %s)", (f"{self._reader}:join:0",))
         self._renew()
         self._reset()
         rows = self._connection.execute(
@@ -173,11 +175,12 @@ class Progress:
     def _renew(self) -> None:
         assert self._connection is not None  # noqa: S101 - joined above
         started = time.monotonic()
-        self._connection.execute(
-            "INSERT INTO es_reader (reader) VALUES (%s) ON CONFLICT (reader) DO UPDATE SET at = clock_timestamp()",
-            (self._reader,),
-            prepare=True,
-        )
+        if self._followers:
+            self._connection.execute(
+                "INSERT INTO es_reader (reader) VALUES (%s) ON CONFLICT (reader) DO UPDATE SET at = clock_timestamp()",
+                (self._reader,),
+                prepare=True,
+            )
         for name in self._followers:
             self._say(name, self._marks.get(name, 0))
         self._renewed_at = started
@@ -225,6 +228,8 @@ class Progress:
             else:
                 self._others[other] = time.monotonic()
                 self._seen[other, name] = max(self._seen.get((other, name), 0), int(position))
+                if name == "join":
+                    self._renewed_at = 0.0  # who is new waits for us until it hears from us
             self._news.notify_all()
 
     def _leave(self) -> None:

@@ -19,12 +19,14 @@ class Projection(ABC):
     name: of the tracking row and the lock. tables: all that it writes; unqualified names, so that a rebuild can write
     the same tables in another schema. on_poison: what an event that cannot be folded does — `halt` for whatever clients
     or permissions depend on (stale beats wrong), `skip` for search and statistics.
+    linger_seconds: how long news waits for company, in read models that nobody waits for after a write.
     rebuildable: False for what is signed as it grows.
     """
 
     name: ClassVar[str]
     tables: ClassVar[tuple[str, ...]]
     on_poison: ClassVar[Literal["halt", "skip"]] = "halt"
+    linger_seconds: ClassVar[float] = 0.0
     rebuildable: ClassVar[bool] = True
 
     @abstractmethod

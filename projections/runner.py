@@ -72,12 +72,17 @@ class Runner:
             pause = min(pause * 2, MAX_PAUSE_SECONDS)
 
     def step(self) -> None:
-        """Fold one batch, or wait for news."""
+        """Fold one batch, or do what is to be done while there is none; then wait for news."""
         assert self._work is not None  # noqa: S101 - connected above
         rows = self._work.execute(READ, (self._position, BATCH), prepare=True, binary=True).fetchall()
         if rows:
             self._fold(rows)
-            return
+        else:
+            self._idle()
+        if len(rows) < BATCH:
+            self._await_news()
+
+    def _idle(self) -> None:
         try:
             with self._transaction() as cursor:
                 self.projection.idle(cursor, self._position)
@@ -85,9 +90,11 @@ class Runner:
             raise
         except Exception as error:  # noqa: BLE001 - a projection that halts must be seen to, and its thread go on
             self._halt(self._position, f"while idle: {type(error).__name__}: {error}")
+
+    def _await_news(self) -> None:
         assert self._leader is not None  # noqa: S101 - connected above
-        for _ in self._leader.notifies(timeout=IDLE_SECONDS, stop_after=1):
-            pass
+        if list(self._leader.notifies(timeout=IDLE_SECONDS, stop_after=1)):
+            self._stopping.wait(self.projection.linger_seconds)
 
     def _connect(self) -> None:
         name = self.projection.name
@@ -149,12 +156,12 @@ class Runner:
     def _advance(self, cursor: psycopg.Cursor[Row], reached: int) -> None:
         cursor.execute(
             "UPDATE es_tracking SET position = %s, at = clock_timestamp(), failed_at = NULL, error = NULL "
-            "WHERE projection = %s AND position = %s AND epoch = %s",
-            (reached, self.projection.name, self._position, self._epoch),
+            "WHERE projection = %s AND position = %s AND epoch = %s RETURNING pg_notify('es_read', %s)",
+            (reached, self.projection.name, self._position, self._epoch, f"{self.projection.name}:{reached}"),
+            prepare=True,
         )
         if cursor.rowcount != 1:
             raise LeadershipLost(f"a newer leader took over {self.projection.name}")
-        cursor.execute("SELECT pg_notify('es_read', %s)", (f"{self.projection.name}:{reached}",))
 
     def _poisoned(self, *, position: int, topic: str, error: Exception) -> None:
         name, text = self.projection.name, f"{type(error).__name__}: {error}"

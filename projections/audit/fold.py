@@ -41,6 +41,7 @@ class AuditProjection(Projection):
     """One row for each event, whatever it is: an audit with gaps is none. Halts on what it cannot read."""
 
     name = "audit"
+    linger_seconds = 0.1
     tables = ("view_audit",)
 
     def apply(self, cursor: Cursor[Row], events: Sequence[Recorded]) -> None:

@@ -106,6 +106,7 @@ class SearchProjection(Projection):
     name = "search"
     tables = _TABLES
     on_poison = "skip"
+    linger_seconds = 0.1
 
     def apply(self, cursor: Cursor[Row], events: Sequence[Recorded]) -> None:
         """Fold a batch; a deleted repository splits it, because its content is removed by the database itself."""

@@ -66,6 +66,7 @@ class Transparency(Projection):
     rebuildable = False
     tables = ("log_tile",)
     on_poison = "halt"
+    linger_seconds = 0.1
 
     def __init__(
         self,

@@ -170,6 +170,25 @@ def test_a_writer_waits_until_every_reader_has_taken_notice(log: Registry) -> No
         projector.stop()
 
 
+def test_nobody_waits_for_a_process_that_answers_nothing_from_memory(log: Registry) -> None:
+    worker = Progress(log.dsn, {}, lambda: None)
+    writer = Progress(log.dsn, {"names": lambda _: None}, lambda: None)
+    projector = Projector(log.dsn, [Names()], log.log.recorded)
+    worker.start()
+    projector.start()
+    try:
+        eventually(lambda: worker.fresh)
+        writer.start()  # after it, and so it would hear of it from the table of readers
+        eventually(lambda: writer.fresh)
+        started = time.monotonic()
+        assert writer.reached(("names",), append(log, "news"))
+        assert time.monotonic() - started < 2
+    finally:
+        writer.stop()
+        worker.stop()
+        projector.stop()
+
+
 def test_a_reader_whose_session_is_cut_stops_trusting_its_memory_and_delays_nobody(log: Registry) -> None:
     resets: list[float] = []
     writer = Progress(log.dsn, {"names": lambda _: None}, lambda: None)
