@@ -101,6 +101,7 @@ RULES: dict[type[Event], Rule | Choice] = {
     checkpoint.CheckpointNamed: Rule("CHECKPOINT_NAMED", "checkpoint", name="name"),
     claim.ClaimReleased: Rule("NAME_RELEASED", "claim", name="kind"),
     claim.ClaimTaken: Rule("NAME_CLAIMED", "claim", name="kind"),
+    package.LocationsSet: Rule("PACKAGE_LOCATIONS_CHANGED", "package", name="package"),
     package.OwnersSet: Rule("PACKAGE_OWNERS_CHANGED", "package", name="package"),
     package.StatusSet: Rule("PACKAGE_STATUS_CHANGED", "package", name="package"),
     package.TagRemoved: Rule("PACKAGE_TAG_REMOVED", "package", name="package"),

@@ -144,7 +144,7 @@ class Catalogue(Protocol):
         """Version to the time of its first file, for versions that have none left."""
 
     def marks(self, repository: UUID, package: str, kind: str, at: int | None = None) -> dict[str, str]:
-        """Name to value of one kind of mark: `tag`, `owner`, `status`."""
+        """Name to value of one kind of mark: `tag`, `owner`, `status`, `locations`."""
 
     def artifact(self, repository: UUID, path: str, at: int | None = None) -> ArtifactRow | None:
         """What is at a path."""

@@ -240,6 +240,7 @@ KINDS: dict[type[Event], Kind | Callable[..., Kind]] = {
     package.VersionsDeprecated: Kind("package.updated"),
     package.OwnersSet: Kind("package.updated"),
     package.StatusSet: Kind("package.updated"),
+    package.LocationsSet: Kind("package.updated"),
     account.UserCreated: lambda event: Kind(
         "service_account.created" if event.kind == "service" else "user.created", "user"
     ),

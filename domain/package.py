@@ -1,4 +1,4 @@
-"""A package: what is true of a name rather than of one file. Tags, yanks, deprecations, owners, status."""
+"""A package: what is true of a name rather than of one file. Tags, yanks, deprecations, owners, status, locations."""
 
 from __future__ import annotations
 
@@ -97,6 +97,16 @@ class StatusSet(Event, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class LocationsSet(Event, frozen=True, kw_only=True):
+    """Where else packages of this name are: those it extends, and those that are the same one (PEP 708)."""
+
+    TOPIC: ClassVar[str] = "package.locations-set"
+    repository: UUID
+    package: str
+    tracks: tuple[str, ...]
+    alternates: tuple[str, ...]
+
+
 class Package(msgspec.Struct, frozen=True):
     """What the next decision needs. deprecated: version to message."""
 
@@ -105,6 +115,8 @@ class Package(msgspec.Struct, frozen=True):
     deprecated: dict[str, str] = {}
     owners: tuple[UUID, ...] = ()
     status: tuple[str, str] = ("active", "")
+    tracks: tuple[str, ...] = ()
+    alternates: tuple[str, ...] = ()
 
 
 def evolve(state: Package, event: Event) -> Package:
@@ -127,6 +139,8 @@ def evolve(state: Package, event: Event) -> Package:
             return replace(state, owners=event.owners)
         case StatusSet():
             return replace(state, status=(event.status, event.reason))
+        case LocationsSet():
+            return replace(state, tracks=event.tracks, alternates=event.alternates)
         case _:
             return state
 
@@ -177,6 +191,15 @@ def set_status(state: Package, repository: UUID, package: str, status: str, reas
     if state.status == (status, reason):
         return []
     return [StatusSet(repository=repository, package=package, status=status, reason=reason)]
+
+
+def set_locations(
+    state: Package, repository: UUID, package: str, tracks: tuple[str, ...], alternates: tuple[str, ...]
+) -> list[Event]:
+    """Say where else the package is."""
+    if (state.tracks, state.alternates) == (tracks, alternates):
+        return []
+    return [LocationsSet(repository=repository, package=package, tracks=tracks, alternates=alternates)]
 
 
 def _without(mapping: dict[str, str], keys: tuple[str, ...]) -> dict[str, str]:

@@ -32,6 +32,7 @@ EVENTS: tuple[type[Event], ...] = (
     checkpoint.CheckpointNamed,
     claim.ClaimReleased,
     claim.ClaimTaken,
+    package.LocationsSet,
     package.OwnersSet,
     package.StatusSet,
     package.TagRemoved,

@@ -21,6 +21,7 @@ from application.log import Recorded
 from domain.artifact import ArtifactDeleted, ArtifactPropertiesSet, ArtifactPublished
 from domain.checkpoint import CheckpointNamed
 from domain.package import (
+    LocationsSet,
     OwnersSet,
     StatusSet,
     TagRemoved,
@@ -40,6 +41,13 @@ from projections.catalogue.tables import (
 from projections.projection import Projection, Row
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def _described(event: StatusSet | LocationsSet) -> tuple[tuple[UUID, str, str, str], list[object]]:
+    """The mark that tells of a package as a whole, and its value."""
+    if isinstance(event, StatusSet):
+        return (event.repository, event.package, "status", "status"), [event.status, event.reason]
+    return (event.repository, event.package, "locations", "locations"), [event.tracks, event.alternates]
 
 
 def _json(value: object) -> str:
@@ -179,8 +187,8 @@ class CatalogueProjection(Projection):
                     versions.update((event.repository, event.package, version) for version in event.versions)
                 case TagSet() | TagRemoved() as event:
                     marks.add((event.repository, event.package, "tag", event.tag))
-                case StatusSet() as event:
-                    marks.add((event.repository, event.package, "status", "status"))
+                case StatusSet() | LocationsSet() as event:
+                    marks.add(_described(event)[0])
         self._artifacts.fetch(cursor, artifacts)
         replaced = {
             (row.repository, row.package, row.version)
@@ -212,10 +220,8 @@ class CatalogueProjection(Projection):
             case TagRemoved() as event:
                 self._marks.remove((event.repository, event.package, "tag", event.tag), recorded.position)
                 self._touch(event.repository, event.package, recorded.position)
-            case StatusSet() as event:
-                key = (event.repository, event.package, "status", "status")
-                self._marks.put(key, (_json([event.status, event.reason]),), recorded.position)
-                self._touch(event.repository, event.package, recorded.position)
+            case StatusSet() | LocationsSet() as event:
+                self._describe(event, recorded.position)
             case OwnersSet() as event:
                 self._set_owners(cursor, event, recorded.position)
             case RepositoryCreated() as event:
@@ -378,6 +384,11 @@ class CatalogueProjection(Projection):
                 case VersionsDeprecated():
                     version = version._replace(deprecated=event.message or None)
             self._versions.put(key, version, position)
+        self._touch(event.repository, event.package, position)
+
+    def _describe(self, event: StatusSet | LocationsSet, position: int) -> None:
+        key, value = _described(event)
+        self._marks.put(key, (_json(value),), position)
         self._touch(event.repository, event.package, position)
 
     def _set_owners(self, cursor: Cursor[Row], event: OwnersSet, position: int) -> None:

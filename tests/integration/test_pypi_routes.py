@@ -424,6 +424,39 @@ def test_a_status_is_one_of_four_and_set_by_those_who_administer(index: Index) -
     assert index.upload(wheel(version="2.0")).status == 200
 
 
+def test_a_project_tells_where_else_it_is(index: Index) -> None:
+    index.upload(wheel())
+    before = index.head()
+    here, there = "https://index.example.org/simple/demo/", "https://mirror.example.org/simple/demo/?a=1&b='2'"
+    document = {"tracks": [here, here], "alternate-locations": [there]}
+    assert index.change("PUT", "/pypi/Demo/locations", json.dumps(document).encode()).status == 204
+    page = index.page()
+    assert (page["meta"]["tracks"], page["alternate-locations"]) == ([here], [there])
+    html = index.get("/simple/demo/").text
+    assert f'<meta name="pypi:tracks" content="{here}">' in html
+    assert '?a=1&amp;b=&#x27;2&#x27;">' in html
+    assert "tracks" not in index.page(at=before)["meta"]
+    assert index.change("PUT", "/pypi/demo/locations", b"{}").status == 204
+    assert "tracks" not in index.page()["meta"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"[]",
+        b'{"tracks": "https://index.example.org/simple/demo/"}',
+        b'{"tracks": ["javascript:alert(1)"]}',
+        b'{"tracks": ["https://user:word@index.example.org/"]}',
+        b'{"tracks": ["https://index.example.org/a b"]}',
+        b'{"alternate-locations": ["ftp://index.example.org/"]}',
+        json.dumps({"tracks": [f"https://index.example.org/{number}" for number in range(17)]}).encode(),
+    ],
+)
+def test_a_location_that_is_no_address_of_a_project_is_refused(index: Index, document: bytes) -> None:
+    index.upload(wheel())
+    assert index.change("PUT", "/pypi/demo/locations", document).status == 400
+
+
 def test_a_signature_is_kept_beside_its_file(index: Index) -> None:
     signature = b"-----BEGIN PGP SIGNATURE-----\n\nabc\n-----END PGP SIGNATURE-----\n"
     index.upload(wheel(), signature=signature)

@@ -6,7 +6,9 @@ those are ours.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -27,6 +29,11 @@ from domain.event import Event
 from domain.package import Package
 
 _MAX_REASON_CHARS = 1_000
+_MAX_URLS = 16
+_MAX_URL_CHARS = 2_048
+_URL = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[!#-;=?-~]*")
+
+_Shape = TypeVar("_Shape")
 
 
 class _StatusDocument(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,6 +41,13 @@ class _StatusDocument(msgspec.Struct, forbid_unknown_fields=True):
 
     status: Status
     reason: str = ""
+
+
+class _LocationsDocument(msgspec.Struct, forbid_unknown_fields=True, rename="kebab"):
+    """The body of a change of locations, as pages name them."""
+
+    tracks: tuple[str, ...] = ()
+    alternate_locations: tuple[str, ...] = ()
 
 
 Judgement = Callable[[Package, PypiName, tuple[str, ...]], Sequence[Event]]
@@ -113,15 +127,20 @@ def unyank(call: Call) -> Answer:
 
 def set_status(call: Call) -> Answer:
     """PUT pypi/{project}/status: what the project as a whole is, and why (PEP 792)."""
-    try:
-        wanted = msgspec.json.decode(call.text, type=_StatusDocument)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Invalid(f"expected a JSON object with status and reason: {error}") from None
+    wanted = _decode(call.text, _StatusDocument)
     reason = _checked_reason(wanted.reason)
-    name = load_project(call, require_name(call)).name
-    decision = PackageDecision(name, lambda state: package.set_status(state, call.content, name, wanted.status, reason))
-    call.services.publishing.judge(_target(call), decision)
-    return Answer(status=204)
+    return _judge_project(
+        call, lambda state, name: package.set_status(state, call.content, name, wanted.status, reason)
+    )
+
+
+def set_locations(call: Call) -> Answer:
+    """PUT pypi/{project}/locations: the projects elsewhere that this one extends, and those that are the same."""
+    wanted = _decode(call.text, _LocationsDocument)
+    tracks, alternates = _checked_urls(wanted.tracks), _checked_urls(wanted.alternate_locations)
+    return _judge_project(
+        call, lambda state, name: package.set_locations(state, call.content, name, tracks, alternates)
+    )
 
 
 def delete_file(call: Call) -> Answer:
@@ -147,6 +166,14 @@ def _judge(call: Call, judgement: Judgement) -> Answer:
     rows = release_rows(load_project(call, name), call.params["version"])
     versions = tuple(sorted({row.version for row in rows}))
     decision = PackageDecision(name, lambda state: judgement(state, name, versions))
+    call.services.publishing.judge(_target(call), decision)
+    return Answer(status=204)
+
+
+def _judge_project(call: Call, judgement: Callable[[Package, PypiName], Sequence[Event]]) -> Answer:
+    """Decide on a project that has files."""
+    name = load_project(call, require_name(call)).name
+    decision = PackageDecision(name, lambda state: judgement(state, name))
     call.services.publishing.judge(_target(call), decision)
     return Answer(status=204)
 
@@ -188,3 +215,20 @@ def _checked_reason(text: str) -> str:
     if len(reason) > _MAX_REASON_CHARS or not reason.isprintable():
         raise Invalid(f"a reason is one line of at most {_MAX_REASON_CHARS} characters")
     return reason
+
+
+def _checked_urls(urls: Sequence[str]) -> tuple[str, ...]:
+    """Absolute addresses of projects, each once. What they say goes into pages, so nothing odd is let in."""
+    if len(urls) > _MAX_URLS:
+        raise Invalid(f"more than {_MAX_URLS} locations")
+    for url in urls:
+        if len(url) > _MAX_URL_CHARS or not _URL.fullmatch(url):
+            raise Invalid(f"not the http or https address of a project: {url[:200]!r}")
+    return tuple(dict.fromkeys(urls))
+
+
+def _decode(text: bytes, shape: type[_Shape]) -> _Shape:
+    try:
+        return msgspec.json.decode(text, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"malformed JSON body: {error}") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import msgspec
 
 from application.catalogue import ArtifactRow, VersionRow
@@ -30,6 +32,11 @@ class Project(msgspec.Struct, frozen=True):
     versions: dict[str, VersionRow]
     status: Status
     status_reason: str
+    tracks: tuple[str, ...] = ()
+    alternates: tuple[str, ...] = ()
+
+
+_Locations: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 class ProjectNotFound(NotFound):
@@ -59,7 +66,9 @@ def load_project(call: Call, name: PypiName) -> Project:
     versions = {row.version: row for row in catalogue.versions(call.content, name, call.at)}
     mark = catalogue.marks(call.content, name, "status", call.at).get("status")
     status, reason = msgspec.json.decode(mark, type=tuple[Status, str]) if mark else ("active", "")
-    return Project(name, artifacts, versions, status, reason)
+    mark = catalogue.marks(call.content, name, "locations", call.at).get("locations")
+    tracks, alternates = msgspec.json.decode(mark, type=_Locations) if mark else ((), ())
+    return Project(name, artifacts, versions, status, reason, tracks, alternates)
 
 
 def release_rows(project: Project, version: str) -> list[ArtifactRow]:
@@ -93,6 +102,8 @@ def project_page(project: Project, page_url: str | None) -> ProjectPage:
         files=tuple(_entry(row, project, decode_facts(row.metadata)) for row in project.artifacts),
         status=project.status,
         status_reason=project.status_reason or None,
+        tracks=project.tracks,
+        alternate_locations=project.alternates,
         page_url=page_url,
     )
 

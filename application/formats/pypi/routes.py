@@ -9,7 +9,15 @@ from __future__ import annotations
 from urllib.parse import quote, urlencode
 
 from application.catalogue import PACKAGES_SCOPE, ArtifactRow, package_scope
-from application.formats.pypi.changes import delete_file, delete_release, set_status, unyank, upload, yank
+from application.formats.pypi.changes import (
+    delete_file,
+    delete_release,
+    set_locations,
+    set_status,
+    unyank,
+    upload,
+    yank,
+)
 from application.formats.pypi.core_metadata import CoreMetadata, parse_core_metadata
 from application.formats.pypi.facts import METADATA_ROLE, PKG_INFO_ROLE, PROVENANCE_ROLE, SIGNATURE_ROLE
 from application.formats.pypi.index import project_html, project_json, projects_html, projects_json
@@ -32,6 +40,7 @@ from domain.errors import NotFound
 _VARY = (("vary", "Accept"),)
 _MAX_REASON_BYTES = 4_096
 _MAX_STATUS_BYTES = 8_192
+_MAX_LOCATIONS_BYTES = 131_072
 _SIDE_FILES = {
     ".metadata": (METADATA_ROLE, "text/plain; charset=utf-8"),
     ".asc": (SIGNATURE_ROLE, "application/pgp-signature"),
@@ -202,6 +211,7 @@ def _not_acceptable() -> Answer:
 
 _FORM = Body(kind="form", algorithms=ALGORITHMS)
 _STATUS = Body(kind="text", max_bytes=_MAX_STATUS_BYTES)
+_LOCATIONS = Body(kind="text", max_bytes=_MAX_LOCATIONS_BYTES)
 _REASON = Body(kind="text", max_bytes=_MAX_REASON_BYTES)
 
 ROUTES = (
@@ -218,6 +228,7 @@ ROUTES = (
     # No client has a protocol for these; they are ours.
     Route(method="PUT", pattern="/pypi/{project}/{version}/yank", needs="write", handler=yank, body=_REASON),
     Route(method="PUT", pattern="/pypi/{project}/status", needs="admin", handler=set_status, body=_STATUS),
+    Route(method="PUT", pattern="/pypi/{project}/locations", needs="admin", handler=set_locations, body=_LOCATIONS),
     Route(method="DELETE", pattern="/pypi/{project}/{version}/yank", needs="write", handler=unyank),
     Route(method="DELETE", pattern="/pypi/{project}/{version}", needs="delete", handler=delete_release),
     Route(method="DELETE", pattern="/simple/{project}/{filename}", needs="delete", handler=delete_file),
