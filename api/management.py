@@ -12,7 +12,6 @@ from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from api.app import App
@@ -20,6 +19,7 @@ from api.errors import error_headers, status_of
 from api.guards import check_declared, enforce
 from api.http.docs import DocsController
 from api.http.given import Answer
+from api.openapi import DescriptionPlugin
 from api.throttling import Throttle, tell_allowance
 from application.limits import Limits
 from application.resolving import Resolved
@@ -75,7 +75,8 @@ def management(
 
 def _promise(handler: HTTPRouteHandler) -> str:
     """The first paragraph of its docstring, in a line."""
-    return (inspect.getdoc(handler.fn) or "").partition("\n\n")[0].replace("\n", " ")
+    written = getattr(handler.fn, "func", handler.fn)  # the framework wraps what runs in a thread
+    return (inspect.getdoc(written) or "").partition("\n\n")[0].replace("\n", " ")
 
 
 def _openapi(version: str) -> OpenAPIConfig:
@@ -87,7 +88,7 @@ def _openapi(version: str) -> OpenAPIConfig:
         openapi_router=Router(
             "/api/v1", route_handlers=[DocsController], opt={"needs": "anonymous"}, include_in_schema=False
         ),
-        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        render_plugins=[DescriptionPlugin(path="/openapi.json")],
         components=Components(
             security_schemes={
                 "bearer": SecurityScheme(type="http", scheme="bearer"),

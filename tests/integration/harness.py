@@ -18,7 +18,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
@@ -278,20 +278,9 @@ class Registry:
         future = asyncio.run_coroutine_threadsafe(exchange(self.app, scope, chunks, truncated), self._loop)
         return future.result(ANSWER_SECONDS)
 
-    @contextmanager
-    def serve(self) -> Iterator[str]:
+    def serve(self) -> AbstractContextManager[str]:
         """The registry on a loopback port, until the block is left; gives `http://127.0.0.1:port`."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        server = Server(self.app, address="127.0.0.1", port=port, interface=Interfaces.ASGINL, log_enabled=False)
-        task = asyncio.run_coroutine_threadsafe(server.serve(), self._loop)
-        _wait_for_port(port)
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            self._loop.call_soon_threadsafe(server.stop)
-            task.result(ANSWER_SECONDS)
+        return served(self.app, self._loop)
 
 
 @contextmanager
@@ -303,6 +292,22 @@ def registry(dsn: str, directory: Path, formats: Sequence[Format]) -> Iterator[R
         yield running
     finally:
         running.stop()
+
+
+@contextmanager
+def served(app: Any, loop: asyncio.AbstractEventLoop) -> Iterator[str]:
+    """An application on a loopback port, until the block is left; gives `http://127.0.0.1:port`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Server(app, address="127.0.0.1", port=port, interface=Interfaces.ASGINL, log_enabled=False)
+    task = asyncio.run_coroutine_threadsafe(server.serve(), loop)
+    _wait_for_port(port)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        loop.call_soon_threadsafe(server.stop)
+        task.result(ANSWER_SECONDS)
 
 
 def basic(user: str, password: str = "any") -> str:

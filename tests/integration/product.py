@@ -15,7 +15,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -26,7 +26,7 @@ from api.composition.projector import compose_projector
 from application.log import Change
 from domain.event import SYSTEM, Event
 from infrastructure.settings import load_settings
-from tests.integration.harness import Reply, exchange
+from tests.integration.harness import Reply, exchange, served
 
 ADMIN_PASSWORD = "chosen with care"
 ANSWER_SECONDS = 60.0
@@ -131,6 +131,10 @@ class Product:
         gate: Any = self.workers[worker].gate
         answer = exchange(gate, scope, list(chunks), truncated)
         return asyncio.run_coroutine_threadsafe(answer, self.loops[worker]).result(ANSWER_SECONDS)
+
+    def serve(self, worker: int = 0) -> AbstractContextManager[str]:
+        """A worker on a loopback port, until the block is left; gives `http://127.0.0.1:port`."""
+        return served(self.workers[worker].gate, self.loops[worker])
 
     # what tests arrange
 
