@@ -1,0 +1,18 @@
+"""Rust crates, for cargo."""
+
+from application.format import Format
+from application.formats.cargo.dialect import answer_error
+from application.formats.cargo.names import order_key
+from application.formats.cargo.routes import PEOPLE, ROUTES
+
+FORMAT = Format(
+    key="cargo",
+    title="Cargo",
+    prefix="cargo",
+    further_prefixes=("api/cargo",),
+    routes=ROUTES,
+    server_routes=PEOPLE,
+    error=answer_error,
+    order=order_key,
+    overwrite="burn",
+)
