@@ -23,6 +23,7 @@ from application.finding import Finder
 from application.format import Formats
 from application.grants import Grants
 from application.health import Probes, State
+from application.labelling import Labelling
 from application.log import EventLog
 from application.ports import BlobStore, Spool
 from application.publishing import Progress, Publishing
@@ -76,6 +77,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     transparency: TransparencyLog
     uploads: Uploads
     depositor: Depositor
+    labelling: Labelling
     blobs: BlobStore
     spool: Spool
     send: SendFile

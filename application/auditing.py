@@ -96,6 +96,7 @@ RULES: dict[type[Event], Rule | Choice] = {
     account.UserUpdated: Choice((_UPDATED, _DISABLED, _PROMOTED, _DEMOTED), _user_update),
     artifact.ArtifactDeleted: Rule("ARTIFACT_DELETED", "artifact", name="path"),
     artifact.ArtifactDownloaded: Rule("ARTIFACT_DOWNLOADED", "artifact", id="artifact", name="path"),
+    artifact.ArtifactLabelsSet: Rule("ARTIFACT_LABELS_UPDATED", "artifact", name="path"),
     artifact.ArtifactPropertiesSet: Rule("ARTIFACT_METADATA_UPDATED", "artifact", name="path"),
     artifact.ArtifactPublished: Rule("ARTIFACT_UPLOADED", "artifact", name="path"),
     checkpoint.CheckpointNamed: Rule("CHECKPOINT_NAMED", "checkpoint", name="name"),

@@ -232,6 +232,7 @@ KINDS: dict[type[Event], Kind | Callable[..., Kind]] = {
     repository.RepositoryDeleted: Kind("repository.deleted", "repository"),
     artifact.ArtifactPublished: lambda event: Kind("artifact.uploaded" if event.revision == 1 else "artifact.updated"),
     artifact.ArtifactPropertiesSet: Kind("artifact.updated"),
+    artifact.ArtifactLabelsSet: Kind("artifact.updated"),
     artifact.ArtifactDeleted: Kind("artifact.deleted"),
     package.TagSet: Kind("package.updated"),
     package.TagRemoved: Kind("package.updated"),

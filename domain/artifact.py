@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal
 from uuid import UUID
 
 import msgspec
 
-from domain.errors import Conflict, NotFound, PreconditionFailed
+from domain.errors import Conflict, Invalid, NotFound, PreconditionFailed
 from domain.event import Event
 
 Overwrite = Literal["never", "replace", "burn"]
 """Whether a path may be published again: `replace` gives a new revision, `never` refuses while the artifact is there,
 `burn` refuses for ever, also after a delete (PyPI file names, npm versions)."""
+
+
+Labels = dict[str, str]
+
+MAX_LABELS = 100
+MAX_LABEL_VALUE = 256
+_LABEL_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z")
+
+
+class LabelInvalid(Invalid):
+    """Not a label."""
+
+    template = "label {key!r}: {reason}"
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(key=key[:150], reason=reason)
 
 
 class ArtifactExists(Conflict):
@@ -116,6 +133,16 @@ class ArtifactPropertiesSet(Event, frozen=True, kw_only=True):
     properties: dict[str, tuple[str, ...]]
 
 
+class ArtifactLabelsSet(Event, frozen=True, kw_only=True):
+    """The artifact's labels are now exactly these; key to value. They stay when other bytes take its place."""
+
+    TOPIC: ClassVar[str] = "artifact.labels-set"
+    repository: UUID
+    path: str
+    package: str = ""
+    labels: Labels
+
+
 class ArtifactDownloaded(Event, frozen=True, kw_only=True):
     """One access, recorded only where a repository's settings ask for it.
 
@@ -142,6 +169,7 @@ class Artifact(msgspec.Struct, frozen=True):
     sha256: str | None = None
     revision: int = 0
     properties: dict[str, tuple[str, ...]] = {}
+    labels: Labels = {}
 
 
 def evolve(state: Artifact, event: Event) -> Artifact:
@@ -155,11 +183,14 @@ def evolve(state: Artifact, event: Event) -> Artifact:
                 version=event.version,
                 sha256=event.sha256,
                 revision=event.revision,
+                labels=state.labels,
             )
         case ArtifactDeleted():
-            return msgspec.structs.replace(state, sha256=None, properties={})
+            return msgspec.structs.replace(state, sha256=None, properties={}, labels={})
         case ArtifactPropertiesSet():
             return msgspec.structs.replace(state, properties=event.properties)
+        case ArtifactLabelsSet():
+            return msgspec.structs.replace(state, labels=event.labels)
         case _:
             return state
 
@@ -203,3 +234,19 @@ def set_properties(state: Artifact, path: str, properties: dict[str, tuple[str, 
     if state.properties == properties:
         return []
     return [ArtifactPropertiesSet(repository=state.repository, path=path, package=state.package, properties=properties)]
+
+
+def set_labels(state: Artifact, path: str, labels: Labels) -> list[Event]:
+    """Replace the labels; nothing happens when they are already these. Raises ArtifactNotFound, LabelInvalid."""
+    if state.sha256 is None or state.repository is None:
+        raise ArtifactNotFound(path)
+    if len(labels) > MAX_LABELS:
+        raise LabelInvalid(next(iter(labels)), f"more than {MAX_LABELS} at once")
+    for key, value in labels.items():
+        if not _LABEL_KEY.match(key):
+            raise LabelInvalid(key, "a key has 1 to 128 letters, digits, '_', '.', ':' or '-' behind a letter or digit")
+        if len(value) > MAX_LABEL_VALUE or not value.isprintable():
+            raise LabelInvalid(key, f"a value has at most {MAX_LABEL_VALUE} printable characters")
+    if state.labels == labels:
+        return []
+    return [ArtifactLabelsSet(repository=state.repository, path=path, package=state.package, labels=labels)]

@@ -27,6 +27,7 @@ EVENTS: tuple[type[Event], ...] = (
     account.UserUpdated,
     artifact.ArtifactDeleted,
     artifact.ArtifactDownloaded,
+    artifact.ArtifactLabelsSet,
     artifact.ArtifactPropertiesSet,
     artifact.ArtifactPublished,
     checkpoint.CheckpointNamed,

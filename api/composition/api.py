@@ -20,6 +20,7 @@ from api.composition.searching import compose_searching
 from api.composition.storage import compose_collector, compose_redirects
 from api.composition.uploads import compose_uploads
 from api.http.artifact_facts import ArtifactFactsController
+from api.http.artifact_labels import ArtifactLabelsController
 from api.http.artifacts import ArtifactsController
 from api.http.audit import AdminAuditController, AuditController, RepositoryAuditController
 from api.http.auth import AuthController
@@ -49,6 +50,7 @@ from application.documents import Documents
 from application.downloads import DownloadRecorder
 from application.format import Formats
 from application.formats import FORMATS
+from application.labelling import Labelling
 from application.repositories import Repositories
 from application.resolving import Resolver
 from application.services import Services
@@ -66,6 +68,7 @@ from projections.usage.view import UsageView
 CONTROLLERS: tuple[type[Controller], ...] = (
     AdminAuditController,
     ArtifactFactsController,
+    ArtifactLabelsController,
     ArtifactsController,
     AuditController,
     AuditStreamController,
@@ -218,6 +221,7 @@ def wire_api(core: Core) -> Api:
         transparency=TransparencyView(core.connect),
         uploads=compose_uploads(core, services),
         depositor=Depositor(services),
+        labelling=Labelling(core.log, observing.audit.stream),
         blobs=core.blobs,
         spool=core.spool,
         send=wire.send,

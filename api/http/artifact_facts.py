@@ -46,25 +46,25 @@ class ArtifactFactsController(Controller):
     @get(opt={"needs": "anonymous"}, sync_to_thread=True)
     def artifact(self, app: GivenApp, principal: GivenPrincipal, artifact_id: FromPath[UUID]) -> ArtifactBody:
         """One artifact."""
-        row, repository = _find(app, principal, artifact_id)
+        row, repository = find_artifact(app, principal, artifact_id)
         return body(app, repository.key, row)
 
     @get("/metadata", opt={"needs": "anonymous"}, sync_to_thread=True)
     def metadata(self, app: GivenApp, principal: GivenPrincipal, artifact_id: FromPath[UUID]) -> MetadataBody:
         """What is known of an artifact's content, and its properties."""
-        row, repository = _find(app, principal, artifact_id)
+        row, repository = find_artifact(app, principal, artifact_id)
         known = metadata_of(app, row) or msgspec.Raw(b"{}")
         return MetadataBody(row.id, plain_format(repository.format), known, row.properties)
 
     @get("/stats", opt={"needs": "anonymous"}, sync_to_thread=True)
     def stats(self, app: GivenApp, principal: GivenPrincipal, artifact_id: FromPath[UUID]) -> StatsBody:
         """How often an artifact was downloaded."""
-        row, _ = _find(app, principal, artifact_id)
+        row, _ = find_artifact(app, principal, artifact_id)
         found = app.usage.stats(row.id)
         return StatsBody(row.id, found.count, found.first_at, found.last_at)
 
 
-def _find(app: App, principal: Principal, artifact: UUID) -> tuple[ArtifactRow, RepositoryRow]:
+def find_artifact(app: App, principal: Principal, artifact: UUID) -> tuple[ArtifactRow, RepositoryRow]:
     """The artifact and its repository; ArtifactNotFound also for one that the caller may not know of."""
     row = app.catalogue.artifact_by_id(artifact)
     repository = app.catalogue.repository_by_id(row.repository) if row is not None else None

@@ -290,6 +290,67 @@ def test_ids_lead_to_artifacts_and_what_is_known_of_them(running: Product, shelf
         assert running.call("GET", f"/api/v1/artifacts/nonsense{below}").status in {400, 404}
 
 
+def test_labels_are_set_replaced_and_removed(running: Product, shelf: Shelf) -> None:
+    stored = shelf.put("f")
+    base = f"/api/v1/artifacts/{stored['id']}/labels"
+
+    def held() -> dict[str, str]:
+        told = running.done("GET", base)
+        assert told["total"] == len(told["items"])
+        assert {item["artifact_id"] for item in told["items"]} <= {stored["id"]}
+        return {item["key"]: item["value"] for item in told["items"]}
+
+    assert held() == {}
+    first = running.done("PUT", base, {"labels": [{"key": "team", "value": "core"}, {"key": "pinned"}]})
+    assert [(item["key"], item["value"]) for item in first["items"]] == [("pinned", ""), ("team", "core")]
+    one = running.done("POST", f"{base}/team", {"value": "edge"})
+    assert (one["key"], one["value"], one["id"]) == ("team", "edge", first["items"][1]["id"])
+    assert one["created_at"] > first["items"][1]["created_at"]
+    shelf.put("f", b"other bytes")
+    assert held() == {"pinned": "", "team": "edge"}
+    assert running.done("GET", base)["items"][0] == first["items"][0]
+    assert running.call("DELETE", f"{base}/pinned", auth=running.admin).status == 204
+    assert running.call("DELETE", f"{base}/pinned", auth=running.admin).status == 204
+    assert held() == {"team": "edge"}
+    running.done("PUT", base, {"labels": []})
+    assert held() == {}
+    for body in (
+        {"labels": [{"key": "a b"}]},
+        {"labels": [{"key": ""}]},
+        {"labels": [{"key": "a", "value": "x\n"}]},
+        {"labels": [{"key": "a"}, {"key": "a"}]},
+        {"labels": [{"key": f"k{number}"} for number in range(101)]},
+        {"labels": "a"},
+        {},
+    ):
+        assert running.call("PUT", base, body, auth=running.admin).status == 400
+    assert running.call("PUT", base, b"{", auth=running.admin).status == 400
+    running.done("PUT", base, {"labels": [{"key": "k"}]})
+    shelf("DELETE", "artifacts/f")
+    assert running.call("GET", base, auth=running.admin).status == 404
+    shelf.put("f")
+    assert held() == {}
+
+
+def test_labels_are_for_those_who_may_write(running: Product) -> None:
+    hidden = Shelf(running, public=False)
+    base = f"/api/v1/artifacts/{hidden.put('f')['id']}/labels"
+    stranger = running.person(f"stranger-{hidden.key}")
+    reader = running.person(f"reader-{hidden.key}", **{hidden.key: "read"})
+    writer = running.person(f"writer-{hidden.key}", **{hidden.key: "read write"})
+    for method, target, body in (
+        ("PUT", base, {"labels": []}),
+        ("POST", f"{base}/k", {}),
+        ("DELETE", f"{base}/k", b""),
+    ):
+        assert running.call(method, target, body).status == 401
+        assert running.call(method, target, body, auth=stranger).status == 404
+        assert running.call(method, target, body, auth=reader).status == 403
+        assert running.call(method, target, body, auth=writer).status in {200, 204}
+    assert running.call("GET", base).status == 401
+    assert running.call("GET", base, auth=reader).status == 200
+
+
 def test_a_repository_is_read_as_it_was_and_cannot_be_written_to_then(running: Product, shelf: Shelf) -> None:
     shelf.put("d/a", b"old")
     shelf.put("d/gone", b"gone")
