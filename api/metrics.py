@@ -278,6 +278,8 @@ _HELP = {
     "ak_document_cache_hits": "Documents answered from memory.",
     "ak_document_cache_misses": "Documents that were not in memory.",
     "ak_document_cache_bytes": "Bytes of documents held in memory.",
+    "ak_search_engine_away": "Worker processes that the search engine did not answer a moment ago.",
+    "ak_search_fallbacks": "Searches that PostgreSQL answered because the search engine was away or behind.",
     "ak_downloads_unwritten": "Downloads counted in memory and not written yet.",
     "ak_downloads_unrecorded": "Downloads of repositories that record access that are not in the log yet.",
 }

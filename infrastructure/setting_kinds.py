@@ -138,6 +138,12 @@ def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def _index_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", text, re.ASCII):
+        raise ValueError
+    return text
+
+
 def _key_name(text: str) -> str:
     if "+" in text or re.search(r"\s", text) or not text.isprintable():
         raise ValueError
@@ -156,4 +162,5 @@ NETWORKS = Kind("networks such as 10.0.0.0/8, comma separated", lambda text: _it
 NAMES = Kind("names, comma separated", lambda text: _items(text, str))
 PATH = Kind("a path", _path)
 PORT = whole(1, 65535)
+INDEX_NAME = Kind("up to 200 letters, digits, - and _", _index_name)
 KEY_NAME = Kind("a name without white space or +", _key_name)

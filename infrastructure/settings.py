@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     document_cache_bytes: int
     meilisearch_url: str | None
     meilisearch_api_key: str | None
+    meilisearch_index: str
 
     storage_backend: str
     storage_path: Path

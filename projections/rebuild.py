@@ -59,6 +59,7 @@ class Rebuild:
             )
         self._dsn = dsn
         self._projection = projection
+        self._beside = projection
         self._decode = decode
         self._report = report
         self._shadow = f"shadow_{projection.name}"
@@ -82,6 +83,11 @@ class Rebuild:
         for table in self._projection.tables:
             self._run("CREATE TABLE {}.{} (LIKE public.{} INCLUDING ALL)", self._shadow, table, table)
         self._run("SET search_path = {}, public", self._shadow)
+        try:
+            self._beside = self._projection.shadow()
+        except BaseException:
+            self.__exit__()
+            raise
         self._work.execute("SET synchronous_commit = off")
         return self
 
@@ -91,6 +97,8 @@ class Rebuild:
             self._drop(self._shadow)
             self._drop(self._former)
         self._work.close()
+        if self._beside is not self._projection:
+            self._beside.discard()
 
     def swap(self) -> int:
         """Fold everything into the shadow and put it in the live tables' place; the position reached."""
@@ -103,6 +111,8 @@ class Rebuild:
                 for table in self._projection.tables:
                     self._run("ALTER TABLE public.{} SET SCHEMA {}", table, self._former)
                     self._run("ALTER TABLE {}.{} SET SCHEMA public", self._shadow, table)
+                with self._work.cursor() as cursor:
+                    self._projection.replace(cursor, self._beside)
                 self._work.execute(
                     "UPDATE es_tracking SET position = %s, epoch = epoch + 1, at = clock_timestamp(), "
                     "failed_at = NULL, error = NULL WHERE projection = %s",
@@ -111,7 +121,12 @@ class Rebuild:
         return self._position
 
     def verify(self) -> Verification:
-        """Fold up to where the live read model is, and compare row by row; the live one pauses meanwhile."""
+        """Fold up to where the live read model is, and compare row by row; the live one pauses meanwhile.
+
+        Raises Invalid for one that has no tables.
+        """
+        if not self._projection.tables:
+            raise Invalid(f"the read model {self._projection.name} is not in the database: rebuild it instead")
         self._catch_up(leave=CLOSE_ENOUGH)
         with self._leadership():
             row = self._work.execute(
@@ -138,7 +153,7 @@ class Rebuild:
                 return
             events = [self._decode(row) for row in rows]
             with self._work.transaction(), self._work.cursor() as cursor:
-                self._projection.apply(cursor, events)
+                self._beside.apply(cursor, events)
             self._position = events[-1].position
             self._report(self._projection.name, self._position, head)
 

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import Connection
 
 from application.log import Recorded
+from domain.errors import Unavailable
 from projections.projection import Projection, Row
 
 _log = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ class Runner:
             except (psycopg.OperationalError, psycopg.InterfaceError, LeadershipLost) as error:
                 if not self._stopping.is_set() and pause < MAX_PAUSE_SECONDS:  # an outage is told of, not counted
                     _log.warning("projection %s: %s; trying again", self.projection.name, str(error).strip())
+            except Unavailable as error:
+                self._tell_away(str(error), loudly=pause < MAX_PAUSE_SECONDS)
             finally:
                 self._disconnect()
             self._stopping.wait(pause)
@@ -86,7 +89,7 @@ class Runner:
         try:
             with self._transaction() as cursor:
                 self.projection.idle(cursor, self._position)
-        except (psycopg.OperationalError, psycopg.InterfaceError):
+        except (psycopg.OperationalError, psycopg.InterfaceError, Unavailable):
             raise
         except Exception as error:  # noqa: BLE001 - a projection that halts must be seen to, and its thread go on
             self._halt(self._position, f"while idle: {type(error).__name__}: {error}")
@@ -117,7 +120,11 @@ class Runner:
             (name,),
         ).fetchone()
         assert row is not None  # noqa: S101 - an upsert gives one row
-        self._position, self._epoch = row
+        position, self._epoch = row
+        with self._transaction() as cursor:
+            self._position = self.projection.begin(cursor, position)
+            if self._position != position:
+                cursor.execute("UPDATE es_tracking SET position = %s WHERE projection = %s", (self._position, name))
         _log.info("projection %s: leading from position %d", name, self._position)
 
     def _disconnect(self) -> None:
@@ -136,7 +143,7 @@ class Runner:
     def _fold(self, rows: Sequence[Row]) -> None:
         try:
             self._commit([self._decode(row) for row in rows])
-        except (psycopg.OperationalError, psycopg.InterfaceError, LeadershipLost):
+        except (psycopg.OperationalError, psycopg.InterfaceError, LeadershipLost, Unavailable):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a fold may raise, the event must be found and named
             if len(rows) > 1:
@@ -175,6 +182,16 @@ class Runner:
             )
             self._advance(cursor, position)
         self._position = position
+
+    def _tell_away(self, text: str, *, loudly: bool) -> None:
+        """What this projection writes to beside the database is away: say so where one looks, and begin anew."""
+        if loudly and not self._stopping.is_set():
+            _log.warning("projection %s: %s; trying again", self.projection.name, text)
+        with suppress(psycopg.Error), psycopg.connect(self._dsn, autocommit=True, connect_timeout=3) as connection:
+            connection.execute(
+                "UPDATE es_tracking SET failed_at = position + 1, error = %s WHERE projection = %s AND epoch = %s",
+                (text, self.projection.name, self._epoch),
+            )
 
     def _halt(self, position: int, text: str) -> None:
         """Say for all to see where and why this projection stands still; after a while it is tried again."""

@@ -33,6 +33,8 @@ def verify(names: Sequence[str], report: Report) -> list[Verification]:
     found = []
     try:
         for projection in _chosen(core, names):
+            if not projection.tables and not names:
+                continue
             with Rebuild(core.dsn, projection, decoder(), report) as shadow:
                 found.append(shadow.verify())
     finally:

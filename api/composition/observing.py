@@ -15,6 +15,7 @@ import msgspec
 from api.composition.core import Core
 from api.composition.identity import Identity
 from api.composition.projector import NAMING, decoder
+from api.composition.searching import engine_projections
 from api.exposition import Exposition, MetricsListener, Whole
 from api.metrics import DIRECTORY_VARIABLE, Metrics
 from application.audit_lines import Describer
@@ -58,7 +59,8 @@ AUDIT_PATIENCE_SECONDS = 2.0
 def read_models(settings: Settings) -> list[str]:
     """Names of what this installation keeps."""
     printed = [AuditLines.name] if settings.audit_stream == "stdout" else []
-    return [*(kind.name for kind in READ_MODELS), *printed]
+    engine = [projection.name for projection in engine_projections(settings)]
+    return [*(kind.name for kind in READ_MODELS), *engine, *printed]
 
 
 class MeasuredDownloads(CountedDownloads):
@@ -160,7 +162,7 @@ def compose_observing(
         metrics=metrics,
         exposition=exposition,
         feed=Feed(core.dsn, [entries, changes], decoder()),
-        reindex=Reindexing(core.dsn),
+        reindex=Reindexing(core.dsn, [SearchProjection(), *engine_projections(settings)]),
         pool_figures=pool_figures,
         listener=listener,
     )
@@ -230,10 +232,11 @@ def _process_counters(core: Core) -> dict[str, int]:
 
 
 class Reindexing:
-    """Builds the search index anew in the background; True when that began just now."""
+    """Builds the search indexes anew in the background; True when that began just now."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, projections: Sequence[Projection]) -> None:
         self._dsn = dsn
+        self._projections = projections
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -247,10 +250,14 @@ class Reindexing:
             return True
 
     def _run(self) -> None:
+        for projection in self._projections:
+            self._rebuild(projection)
+
+    def _rebuild(self, projection: Projection) -> None:
         try:
-            with Rebuild(self._dsn, SearchProjection(), decoder()) as shadow:
+            with Rebuild(self._dsn, projection, decoder()) as shadow:
                 position = shadow.swap()
-            _log.info("the search index was rebuilt up to position %d", position)
+            _log.info("the search index %s was rebuilt up to position %d", projection.name, position)
         except Conflict as error:
             _log.info("the search index is not rebuilt: %s", error)
         except RegistryError as error:

@@ -8,10 +8,12 @@ import socket
 import redis
 
 from api.composition.core import open_blobs
+from api.composition.searching import open_engine
 from domain.errors import Invalid, Unavailable
 from infrastructure.blobs.s3_client import StoreRefuses
 from infrastructure.settings import Settings
 from infrastructure.signing.ed25519 import Ed25519Signer
+from projections.search.engine import EngineRefuses
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ def preflight(settings: Settings, *, alone: bool) -> None:
     _try_signing_key(settings)
     _try_store(settings)
     _try_redis(settings)
+    _try_engine(settings)
 
 
 def _try_address(settings: Settings, *, alone: bool) -> None:
@@ -81,3 +84,15 @@ def _try_redis(settings: Settings) -> None:
         raise Invalid(f"REDIS_URL must have a name and password that the server takes: it answers {fault}") from None
     except redis.RedisError as fault:
         _log.warning("REDIS_URL: %s; going on without the shared cache", type(fault).__name__)
+
+
+def _try_engine(settings: Settings) -> None:
+    engine = open_engine(settings)
+    if engine is None:
+        return
+    try:
+        engine.check()
+    except EngineRefuses as fault:
+        raise Invalid(f"MEILISEARCH_API_KEY must be a key of {settings.meilisearch_url}: {fault}") from None
+    except Unavailable as fault:
+        _log.warning("MEILISEARCH_URL %s: %s; PostgreSQL searches meanwhile", settings.meilisearch_url, fault)

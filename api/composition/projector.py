@@ -11,6 +11,7 @@ from eventsourcing.persistence import JSONTranscoder
 
 from api.composition.core import Core
 from api.composition.identity import person_keys
+from api.composition.searching import engine_projections
 from application.audit_lines import Describer
 from application.clients import ClientSeals
 from application.log import EventMapper, Recorded
@@ -59,6 +60,7 @@ def projections(core: Core) -> Sequence[Projection]:
         AuditProjection(),
         SearchProjection(),
         Transparency(log_signer(core.settings)),
+        *engine_projections(core.settings),
     ]
     if core.settings.audit_stream == "stdout":
         describer = Describer(AccessView(core.connect).usernames, ClientSeals(keys).open, core.catalogue)

@@ -72,7 +72,7 @@ class SetupController(Controller):
             return config
         return msgspec.structs.replace(
             config,
-            search_engine="database",
+            search_engine="database" if settings.meilisearch_url is None else "meilisearch",
             storage_backend=settings.storage_backend,
             permissions=PermissionsConfig(app.directory.grants(GrantFilter(), limit=1)[1] > 0),
         )
