@@ -25,6 +25,7 @@ from application.grants import Grants
 from application.health import Probes, State
 from application.labelling import Labelling
 from application.log import EventLog
+from application.past import Past
 from application.ports import BlobStore, Spool
 from application.publishing import Progress, Publishing
 from application.repositories import Repositories
@@ -90,6 +91,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     recorder: DownloadRecorder
     search: SearchIndex
     shelves: Shelves
+    past: Past
     state: State
     probes: Probes
     reindex: Callable[[], bool]

@@ -59,6 +59,7 @@ from infrastructure.cache import LocalLocks, NoCache, RedisCache
 from infrastructure.signing.ecdsa import EcdsaPackageSigner
 from projections.catalogue.comparison import CatalogueComparison
 from projections.catalogue.finder import CatalogueFinder
+from projections.catalogue.past import CataloguePast
 from projections.catalogue.revisions import Revisions
 from projections.progress import Progress
 from projections.search.view import SearchView
@@ -234,6 +235,7 @@ def wire_api(core: Core) -> Api:
         recorder=recorder,
         search=searching.index,
         shelves=tables,
+        past=CataloguePast(core.connect),
         state=observing.state,
         probes=observing.probes,
         reindex=observing.reindex,

@@ -8,6 +8,7 @@ import msgspec
 
 from api.app import App
 from application.catalogue import RepositoryRow
+from application.resolving import Resolved
 from application.searching import narrowed
 from domain.permissions import Principal
 
@@ -42,10 +43,22 @@ class Readable(msgspec.Struct, frozen=True):
 
 def readable(app: App, principal: Principal) -> Readable:
     """What the caller may read now."""
-    every = app.catalogue.repositories()
-    visible = app.access.visible(principal, every)
-    everything = len(visible) == len(every)
+    visible = app.access.visible(principal, app.catalogue.repositories())
+    # nothing but an administrator's rights stays true of the repository that is made private a moment from now
+    everything = principal.is_admin
     return Readable(None if everything else frozenset(row.id for row in visible), {row.id: row for row in visible})
+
+
+def as_it_was(app: App, principal: Principal, key: str | None) -> Resolved | None:
+    """What a filter by repository means when it names one at a position: `key@when`, or a snapshot.
+
+    None for a repository as it is now, and for one that the caller may not know of. Raises NotFound and Invalid for a
+    time that there was not, to those who may read the repository.
+    """
+    resolved = app.access.resolve(principal, key) if key else None
+    if resolved is None or resolved.at is None or not app.access.allows(principal, resolved, "read"):
+        return None
+    return resolved
 
 
 def plain_format(key: str) -> str:

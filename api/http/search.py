@@ -8,12 +8,14 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import QueryParameter
 
+from api.app import App
 from api.http.given import GivenApp, GivenPrincipal
 from api.http.moments import moment
 from api.http.pages import MAX_PER_PAGE, Pagination
-from api.http.readable import Readable, readable
+from api.http.readable import Readable, as_it_was, plain_format, readable
+from application.resolving import Resolved
 from application.searching import Hit, SearchQuery, SearchResult, checked_checksum, checked_sort
 from domain.errors import Invalid
 
@@ -95,6 +97,8 @@ class Suggestions(msgspec.Struct, frozen=True):
 
 
 _Limit = Annotated[int, QueryParameter(description="0 to 50; more is taken as 50.")]
+_Size = Annotated[int | None, QueryParameter(description="Bytes, included.")]
+_Moment = Annotated[str | None, QueryParameter(description="ISO 8601 date or time, included.")]
 
 
 class SearchController(Controller):
@@ -108,7 +112,7 @@ class SearchController(Controller):
         self,
         app: GivenApp,
         principal: GivenPrincipal,
-        q: FromQuery[str] = "",
+        q: Annotated[str, QueryParameter(description="Words; nothing finds nothing.")] = "",
         limit: _Limit = 10,
         types: Annotated[str | None, QueryParameter(description="Comma separated; only `artifact` is known.")] = None,
     ) -> Results:
@@ -123,30 +127,39 @@ class SearchController(Controller):
         self,
         app: GivenApp,
         principal: GivenPrincipal,
-        text: Annotated[str, QueryParameter(name="query")] = "",
-        format_key: Annotated[str | None, QueryParameter(name="format")] = None,
-        repository_key: FromQuery[str | None] = None,
+        text: Annotated[str, QueryParameter(name="query", description="Words, each maybe the beginning of one.")] = "",
+        format_key: Annotated[str | None, QueryParameter(name="format", description="A format's key.")] = None,
+        repository_key: Annotated[
+            str | None,
+            QueryParameter(
+                description="Only here; also as it was (`libs@2026-03-03`), by names, versions and paths alone."
+            ),
+        ] = None,
         name: Annotated[str | None, QueryParameter(description="Exact, or a pattern with `*`.")] = None,
         artifact_path: Annotated[
             str | None, QueryParameter(name="path", description="A part, or a pattern with `*` for all of it.")
         ] = None,
         version: Annotated[str | None, QueryParameter(description="Exact, or a pattern with `*`.")] = None,
-        min_size: FromQuery[int | None] = None,
-        max_size: FromQuery[int | None] = None,
-        created_after: FromQuery[str | None] = None,
-        created_before: FromQuery[str | None] = None,
-        page: FromQuery[int] = 1,
-        per_page: FromQuery[int] = 20,
-        sort_by: FromQuery[str] = "relevance",
-        sort_order: FromQuery[str] = "",
+        min_size: _Size = None,
+        max_size: _Size = None,
+        created_after: _Moment = None,
+        created_before: _Moment = None,
+        page: Annotated[int, QueryParameter(description="From 1.")] = 1,
+        per_page: Annotated[int, QueryParameter(description="0 to 100.")] = 20,
+        sort_by: Annotated[
+            str, QueryParameter(description="`relevance`, `name`, `created_at` or `size_bytes`.")
+        ] = "relevance",
+        sort_order: Annotated[
+            str, QueryParameter(description="`asc` or `desc`; without it names ascend and all else descends.")
+        ] = "",
     ) -> AdvancedBody:
         """Everything that matches all filters. `per_page=0` only counts."""
-        may = readable(app, principal)
+        may, then = readable(app, principal), as_it_was(app, principal, repository_key)
         page, per_page = max(1, min(page, MAX_PAGE_NUMBER)), max(0, min(per_page, MAX_PER_PAGE))
         sort = checked_sort(sort_by or "relevance")
         wanted = SearchQuery(
             text=text.strip(),
-            repositories=may.only(format_key=format_key, key=repository_key),
+            repositories=None if then else may.only(format_key=format_key, key=repository_key),
             name=name or None,
             path=artifact_path or None,
             version=version or None,
@@ -159,7 +172,11 @@ class SearchController(Controller):
             limit=per_page,
             offset=(page - 1) * per_page,
         )
-        found = app.search.search(wanted)
+        if then is None:
+            found = app.search.search(wanted)
+        else:
+            may = Readable(None, {then.content: then.repository})
+            found = _past(app, then, wanted, format_key)
         pages = -(-found.total // per_page) if per_page else 0
         return AdvancedBody(
             _items(found.hits, may),
@@ -173,8 +190,8 @@ class SearchController(Controller):
         self,
         app: GivenApp,
         principal: GivenPrincipal,
-        checksum: FromQuery[str],
-        algorithm: FromQuery[str] = "sha256",
+        checksum: Annotated[str, QueryParameter(description="Hexadecimal.")],
+        algorithm: Annotated[str, QueryParameter(description="`sha256`, `sha1` or `md5`.")] = "sha256",
     ) -> ChecksumResults:
         """Artifacts by checksum. Only SHA-256 is known of every artifact, others where they were published with it."""
         may = readable(app, principal)
@@ -187,7 +204,7 @@ class SearchController(Controller):
         self,
         app: GivenApp,
         principal: GivenPrincipal,
-        prefix: FromQuery[str],
+        prefix: Annotated[str, QueryParameter(description="The beginning of a name.")],
         limit: _Limit = 10,
     ) -> Suggestions:
         """Names that begin so."""
@@ -198,7 +215,7 @@ class SearchController(Controller):
         self,
         app: GivenApp,
         principal: GivenPrincipal,
-        days: FromQuery[int] = 7,
+        days: Annotated[int, QueryParameter(description=f"1 to {MAX_DAYS}, today included.")] = 7,
         limit: _Limit = 10,
     ) -> list[FoundBody]:
         """What was downloaded most in the last days, today included."""
@@ -246,6 +263,13 @@ class ReindexController(Controller):
         """The same, told with figures."""
         found = app.search.search(SearchQuery(limit=0))
         return ReindexedBody(_message(started=app.reindex()), found.total, len(found.repositories))
+
+
+def _past(app: App, then: Resolved, wanted: SearchQuery, format_key: str | None) -> SearchResult:
+    assert then.at is not None  # noqa: S101 - that makes it the past
+    if format_key and plain_format(format_key) != plain_format(then.repository.format):
+        return SearchResult([], 0, exact=True, repositories={}, media_types={})
+    return app.past.search(wanted, then.content, then.at)
 
 
 def _message(*, started: bool) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, get
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from api.app import App
 from api.http.given import GivenApp
@@ -71,6 +71,8 @@ class DownloadsPage(msgspec.Struct, frozen=True):
     per_page: int
 
 
+_PageNumber = Annotated[int, QueryParameter(description="From 1.")]
+_PerPage = Annotated[int, QueryParameter(description=f"1 to {MAX_PER_PAGE}.")]
 _Since = Annotated[str | None, QueryParameter(name="from", description="Date or time, included.")]
 _Until = Annotated[str | None, QueryParameter(name="to", description="Date or time, included.")]
 
@@ -101,12 +103,12 @@ class StatisticsController(Controller):
     def downloads(
         self,
         app: GivenApp,
-        artifact_id: FromQuery[UUID | None] = None,
-        user_id: FromQuery[UUID | None] = None,
+        artifact_id: Annotated[UUID | None, QueryParameter(description="What was downloaded.")] = None,
+        user_id: Annotated[UUID | None, QueryParameter(description="Who did.")] = None,
         since: _Since = None,
         until: _Until = None,
-        page: FromQuery[int] = 1,
-        per_page: FromQuery[int] = 20,
+        page: _PageNumber = 1,
+        per_page: _PerPage = 20,
     ) -> DownloadsPage:
         """Single downloads, of repositories that record access; all others are only counted."""
         return _downloads(app, AuditQuery(actor=user_id, resource_id=artifact_id), (since, until), (page, per_page))
@@ -118,8 +120,8 @@ class StatisticsController(Controller):
         user_id: FromPath[UUID],
         since: _Since = None,
         until: _Until = None,
-        page: FromQuery[int] = 1,
-        per_page: FromQuery[int] = 20,
+        page: _PageNumber = 1,
+        per_page: _PerPage = 20,
     ) -> DownloadsPage:
         """Single downloads by one person."""
         return _downloads(app, AuditQuery(actor=user_id), (since, until), (page, per_page))

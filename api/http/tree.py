@@ -8,7 +8,7 @@ from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
 from litestar import Controller, Response, get
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from api.app import App
@@ -23,6 +23,9 @@ from domain.permissions import Principal
 
 MAX_NODES = 5_000
 MAX_COUNTED = 1_000
+MAX_COUNTED_IN_ALL = 20_000
+"""Whoever counts more in one answer waits too long; what is left then has no count."""
+
 CHUNK_BYTES = 256 * 1024
 
 # Shown by browsers as what they are, and unable to run anything.
@@ -50,6 +53,11 @@ class TreeBody(msgspec.Struct, frozen=True):
     more: bool
 
 
+_Repository = Annotated[
+    str, QueryParameter(description="Required; also as it was, with `@` and a position, date, time or checkpoint.")
+]
+
+
 class TreeController(Controller):
     """`/api/v1/tree`."""
 
@@ -62,23 +70,28 @@ class TreeController(Controller):
         app: GivenApp,
         principal: GivenPrincipal,
         request: AnyRequest,
-        repository_key: FromQuery[str] = "",
-        directory: Annotated[str, QueryParameter(name="path")] = "",
-        include_metadata: Annotated[bool, QueryParameter(description="Count what is in each folder.")] = False,
+        repository_key: _Repository = "",
+        directory: Annotated[
+            str, QueryParameter(name="path", description="With or without the repository's key in front.")
+        ] = "",
+        include_metadata: Annotated[
+            bool, QueryParameter(description="Count what is in each folder, up to 1,000 and not without end.")
+        ] = False,
         after: Annotated[
             str,
             QueryParameter(description="The last node of the page before: its name, and a slash if it is a folder."),
         ] = "",
-        limit: FromQuery[int] = MAX_NODES,
+        limit: Annotated[int, QueryParameter(description=f"1 to {MAX_NODES}.")] = MAX_NODES,
     ) -> TreeBody:
         """What is directly in a directory, by name."""
         resolved = _resolve(app, principal, request, repository_key)
         limit = max(1, min(limit, MAX_NODES))
         prefix, found = _children(app, resolved, directory.strip("/"), after, limit + 1)
-        return TreeBody(
-            [_node(app, resolved, prefix, child, count=include_metadata) for child in found[:limit]],
-            more=len(found) > limit,
-        )
+        nodes, left = [], MAX_COUNTED_IN_ALL if include_metadata else 0
+        for child in found[:limit]:
+            nodes.append(_node(app, resolved, prefix, child, count=min(left, MAX_COUNTED)))
+            left -= nodes[-1].children_count or 0
+        return TreeBody(nodes, more=len(found) > limit)
 
     @get("/content", opt={"needs": "anonymous"}, sync_to_thread=True)
     def content(
@@ -86,15 +99,20 @@ class TreeController(Controller):
         app: GivenApp,
         principal: GivenPrincipal,
         request: AnyRequest,
-        repository_key: FromQuery[str] = "",
-        artifact_path: Annotated[str, QueryParameter(name="path")] = "",
+        repository_key: _Repository = "",
+        artifact_path: Annotated[
+            str, QueryParameter(name="path", description="With or without the repository's key in front.")
+        ] = "",
         max_bytes: Annotated[int | None, QueryParameter(description="Only the first so many.")] = None,
     ) -> Response[Any]:
         """The bytes of one artifact, or their beginning."""
         resolved = _resolve(app, principal, request, repository_key)
         row = _artifact(app, resolved, artifact_path)
         size = row.size_bytes if max_bytes is None else max(0, min(max_bytes, row.size_bytes))
-        _note(app, Download(row.id, row.sha256, resolved, principal, *_sender(request)), whole=size == row.size_bytes)
+        if request.scope["incoming"].method == "GET":  # type: ignore[typeddict-item]
+            _note(
+                app, Download(row.id, row.sha256, resolved, principal, *_sender(request)), whole=size == row.size_bytes
+            )
         return Stream(
             _chunks(app.blobs.open(row.sha256), size),
             media_type=_shown_as(row.media_type),
@@ -161,7 +179,8 @@ def _artifact(app: App, resolved: Resolved, path: str) -> ArtifactRow:
     raise ArtifactNotFound(path[:200])
 
 
-def _node(app: App, resolved: Resolved, prefix: str, child: Child, *, count: bool) -> NodeBody:
+def _node(app: App, resolved: Resolved, prefix: str, child: Child, *, count: int) -> NodeBody:
+    """count: up to how many entries of a folder are counted."""
     key = resolved.repository.key
     path = f"{key}/{prefix}{child.name}"
     if child.artifact is not None:
@@ -179,7 +198,7 @@ def _node(app: App, resolved: Resolved, prefix: str, child: Child, *, count: boo
     below = f"{prefix}{child.name}/"
     counted = None
     if count:
-        counted = len(app.catalogue.children(resolved.content, below, resolved.at, limit=MAX_COUNTED))
+        counted = len(app.catalogue.children(resolved.content, below, resolved.at, limit=count))
     return NodeBody(
         f"folder:{path}", child.name, path, "folder", has_children=True, repository_key=key, children_count=counted
     )
@@ -198,4 +217,4 @@ def _shown_as(media_type: str) -> str:
     if kind in _SHOWN:
         return kind
     textual = kind.startswith("text/") or kind.endswith(("json", "xml", "yaml", "toml", "javascript"))
-    return "text/plain; charset=utf-8" if textual else "application/octet-stream"
+    return "text/plain" if textual else "application/octet-stream"
