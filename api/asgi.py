@@ -128,7 +128,7 @@ class Gate:
         if template is not None:
             return template
         segments = incoming.segments()  # refuses what could mean two things, before any router
-        mounted = self._wire.find(incoming.method, segments)
+        mounted = self._wire.find(segments)
         intake = Intake(receive, self._patience)
         if mounted is not None:
             pathsend = "http.response.pathsend" in (scope.get("extensions") or ())

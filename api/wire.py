@@ -82,18 +82,13 @@ class Revisions(Protocol):
 class Mounted:
     """A place among the addresses, its compiled routes, and the formats whose repositories are at home there."""
 
-    def __init__(self, mount: Mount, keys: Iterable[str] = ()) -> None:
+    def __init__(self, mount: Mount, keys: Iterable[str]) -> None:
         self.prefix = tuple(mount.prefix.split("/"))
         self.error = mount.error
         self.matcher = Matcher(mount.routes)
         self.server_matcher = Matcher(mount.server_routes)
-        self._exclusive = mount.exclusive
         self._keys = frozenset(keys)
         self._open = any(route.any_format for route in mount.routes)
-
-    def takes(self, method: str, below: tuple[str, ...]) -> bool:
-        """Whether an address below the prefix is answered here."""
-        return self._exclusive or self.matcher.match(method, SEPARATOR.join(below[1:])) is not None
 
     def is_home(self, format_key: str) -> bool:
         """Whether repositories of the format are at home here."""
@@ -184,13 +179,12 @@ def _size(entry: Prepared | File) -> int:
 
 
 class Wire:
-    """Serves `/{prefix}/{repository}[@when]/…` of every mounted format, and of mounts that belong to none."""
+    """Serves `/{prefix}/{repository}[@when]/…` of every mounted format."""
 
     def __init__(
         self,
         formats: Iterable[Format],
         *,
-        mounts: Iterable[Mount] = (),
         services: Services,
         access: Access,
         documents: Documents,
@@ -203,7 +197,7 @@ class Wire:
         redirects: Redirects | None = None,
         record_download: Callable[[Download], None] | None = None,
     ) -> None:
-        every = [*(mounted for format_ in formats for mounted in _mounts(format_)), *map(Mounted, mounts)]
+        every = [mounted for format_ in formats for mounted in _mounts(format_)]
         self._mounted = {mounted.prefix: mounted for mounted in every}
         self._depth = max(map(len, self._mounted), default=0)
         self._services = services
@@ -221,11 +215,11 @@ class Wire:
         self._past: dict[tuple[UUID, str, int], int] = {}
         self.cache = DocumentCache(cache_bytes)
 
-    def find(self, method: str, segments: tuple[str, ...]) -> Mounted | None:
-        """The mount that answers an address: of those that do, the one with the longest prefix."""
+    def find(self, segments: tuple[str, ...]) -> Mounted | None:
+        """The mount that answers an address: of those that fit, the one with the longest prefix."""
         for depth in range(min(self._depth, len(segments)), 0, -1):
             mounted = self._mounted.get(segments[:depth])
-            if mounted is not None and mounted.takes(method, segments[depth:]):
+            if mounted is not None:
                 return mounted
         return None
 

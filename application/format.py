@@ -24,15 +24,13 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     """A place among the addresses: `/{prefix}/{repository}[@when]/…`, and `/{prefix}/…` where no repository is named.
 
     prefix: one or more segments; the longest one that fits an address has it. routes: below a repository.
-    server_routes: below the prefix itself; they go before repositories. exclusive: False leaves addresses that fit no
-    route to the management API, which is there too.
+    server_routes: below the prefix itself; they go before repositories.
     """
 
     prefix: str
     routes: tuple[Route, ...]
     error: ErrorDialect
     server_routes: tuple[ServerRoute, ...] = ()
-    exclusive: bool = True
 
 
 class Deposit(msgspec.Struct, frozen=True, kw_only=True):
