@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tests.integration.harness import multipart
+from tests.samples.maven.make import jar as maven_jar
 from tests.samples.npm import make as npm_make
 from tests.samples.pypi.make import Sample, wheel
 
@@ -29,7 +30,7 @@ class Publish(NamedTuple):
 
 def publish(format: str, key: str, name: str, version: str, mark: str = "") -> Publish:
     """A file of that version in a repository with that key. name: one that all formats take. mark: is in its bytes."""
-    return {"pypi": _pypi, "npm": _npm, "generic": _generic}[format](key, name, version, mark)
+    return {"pypi": _pypi, "npm": _npm, "generic": _generic, "maven": _maven}[format](key, name, version, mark)
 
 
 def upload_form(sample: Sample, **changes: str) -> tuple[bytes, str]:
@@ -71,3 +72,11 @@ def _generic(key: str, name: str, version: str, mark: str) -> Publish:
     folder = f"/generic/{key}/{name}/"
     file = f"{folder}{version}.txt"
     return Publish("PUT", file, {}, data, folder, f"{version}.txt".encode(), file, data)
+
+
+def _maven(key: str, name: str, version: str, mark: str) -> Publish:
+    data = maven_jar({"mark.txt": mark})
+    folder = f"/maven/{key}/com/acme/{name}"
+    file = f"{folder}/{version}/{name}-{version}.jar"
+    told = f"<version>{version}</version>".encode()
+    return Publish("PUT", file, {}, data, f"{folder}/maven-metadata.xml", told, file, data)

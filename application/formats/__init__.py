@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from application.format import Format
-from application.formats import generic, npm, pypi
+from application.formats import generic, maven, npm, pypi
 
 FORMATS: tuple[Format, ...] = (
+    cargo.FORMAT,
     generic.FORMAT,
+    maven.FORMAT,
     npm.FORMAT,
     pypi.FORMAT,
 )
