@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from api.metrics import Metrics, gauge
 from application.health import State
+from application.jobs import JobState
 from domain.errors import RegistryError
 
 _log = logging.getLogger(__name__)
@@ -31,8 +32,15 @@ BIND_SECONDS = 2.0
 class Whole(Collector):
     """Families of what is so for all processes together; asked at most every REMEMBER_SECONDS."""
 
-    def __init__(self, state: State, downloads: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        state: State,
+        downloads: Callable[[], int],
+        jobs: Callable[[], Sequence[JobState]] = tuple,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._state = state
+        self._jobs = jobs
         self._blobs = (0, 0)
         self._blobs_until = float("-inf")
         self._downloads = downloads
@@ -73,6 +81,7 @@ class Whole(Collector):
         for name, text, field in _PROJECTION_GAUGES:
             values = [((state.name,), float(getattr(state, field) or 0)) for state in states]
             yield gauge(name, text, values, ("projection",))
+        yield from _job_gauges(self._jobs())
 
     def _stored(self) -> tuple[int, int]:
         if self._clock() >= self._blobs_until:
@@ -88,6 +97,15 @@ _PROJECTION_GAUGES = (
     ("ak_projection_failed_position", "The event at which a read model halted; 0 while it goes on.", "failed_at"),
     ("ak_projection_skipped_events", "Events that a read model left out because it could not take them.", "skipped"),
 )
+
+
+def _job_gauges(states: Sequence[JobState]) -> Iterator[Metric]:
+    done = [((state.name,), state.done_at.timestamp() if state.done_at else 0.0) for state in states]
+    yield gauge("ak_job_done_timestamp_seconds", "When a recurring job was done last; 0 for never.", done, ("job",))
+    failures = [((state.name,), float(state.failures)) for state in states]
+    yield gauge("ak_job_failures", "How often in a row a recurring job failed.", failures, ("job",))
+    running = [((state.name,), float(state.running)) for state in states]
+    yield gauge("ak_job_running", "Whether a recurring job is under way.", running, ("job",))
 
 
 class Exposition:

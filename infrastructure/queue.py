@@ -1,4 +1,8 @@
-"""Jobs over dramatiq: any worker may run what any scheduler found due. Without Redis each worker runs its own."""
+"""Jobs over dramatiq. The database knows what is due, under way and failed; the queue only carries names to workers.
+
+So the queue may be away, or lose what it held, at any time: what was not started comes again. Without Redis each worker
+carries to itself.
+"""
 
 from __future__ import annotations
 
@@ -6,34 +10,85 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any
 
 import dramatiq
+import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
-from dramatiq.middleware import AgeLimit, Retries, ShutdownNotifications, TimeLimit
+from dramatiq.errors import BrokerError
+from dramatiq.middleware import AgeLimit, Interrupt, Shutdown, ShutdownNotifications, TimeLimit
 from psycopg import Connection
 
-from application.jobs import Job
+from application.jobs import Job, JobNotFound, JobState
 from domain.errors import Unavailable
 
 _log = logging.getLogger(__name__)
 
 QUEUE = "artifact-keeper"
-MAX_RETRIES = 3
-MAX_RUN_MILLISECONDS = 3_600_000
-MAX_AGE_MILLISECONDS = 3_600_000
+MAX_RUN_SECONDS = 3600.0
+LOST_SECONDS = 300.0
+"""A job that was queued and not begun after this long is queued again."""
+
+QUEUE_AWAY_SECONDS = 5.0
+FIRST_RETRY_SECONDS = 30.0
+"""Doubled with each failure in a row, up to the time between two regular runs."""
+
 TICK_SECONDS = 1.0
 
-_DUE = """
+Connect = Callable[[], AbstractContextManager[Connection[tuple[Any, ...]]]]
+
+_TAKE = """
     WITH due AS (
-        SELECT job FROM job_schedule WHERE due_at <= now() AND job = ANY(%(jobs)s) FOR UPDATE SKIP LOCKED
+        SELECT job FROM job_schedule WHERE due_at <= now() AND job = ANY(%s) FOR UPDATE SKIP LOCKED
     )
-    UPDATE job_schedule s SET due_at = now() + make_interval(secs => e.every)
-    FROM due, unnest(%(jobs)s::text[], %(every)s::float8[]) AS e (job, every)
-    WHERE s.job = due.job AND e.job = s.job
-    RETURNING s.job
+    UPDATE job_schedule s SET queued_at = clock_timestamp(), due_at = now() + make_interval(secs => %s)
+    FROM due WHERE s.job = due.job RETURNING s.job, s.queued_at
 """
+_PUT_BACK = "UPDATE job_schedule SET due_at = now() + make_interval(secs => %s) WHERE job = %s AND queued_at = %s"
+_BEGIN = """
+    UPDATE job_schedule SET started_at = clock_timestamp(), due_at = now() + make_interval(secs => %s)
+    WHERE job = %s AND queued_at = %s AND (started_at IS NULL OR started_at < queued_at) RETURNING job
+"""
+_DONE = """
+    UPDATE job_schedule SET done_at = clock_timestamp(), error = NULL, failures = 0,
+        due_at = now() + make_interval(secs => %s) WHERE job = %s AND queued_at = %s
+"""
+_FAILED = """
+    UPDATE job_schedule SET failed_at = clock_timestamp(), error = %s, failures = failures + 1,
+        due_at = now() + make_interval(secs => least(%s, %s * 2 ^ least(failures, 20)))
+    WHERE job = %s AND queued_at = %s
+"""
+_RUNNING = (
+    "coalesce(started_at >= queued_at AND started_at > coalesce(greatest(done_at, failed_at), '-infinity') "
+    "AND due_at > now(), false)"
+)
+_STATES = (
+    f"SELECT job, due_at, queued_at, started_at, done_at, failed_at, failures, error, {_RUNNING} "
+    "FROM job_schedule ORDER BY job"
+)
+_SOON = f"UPDATE job_schedule SET due_at = CASE WHEN {_RUNNING} THEN due_at ELSE now() END WHERE job = %s"
+
+
+class JobBoard:
+    """What the database knows of jobs. `enqueue` keeps the JobQueue port."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    def states(self) -> list[JobState]:
+        """Every job that was ever announced, by name."""
+        with self._connect() as connection:
+            rows = connection.execute(_STATES).fetchall()
+        return [JobState(*row) for row in rows]
+
+    def enqueue(self, name: str) -> None:
+        """See JobQueue; one that runs just now is left to that. Raises JobNotFound."""
+        with self._connect() as connection:
+            found = connection.execute(_SOON, (name,)).rowcount
+        if not found:
+            raise JobNotFound(name)
 
 
 class Worker:
@@ -42,20 +97,14 @@ class Worker:
     connect: gives a database connection. redis_url: None keeps the queue in this process.
     """
 
-    def __init__(
-        self,
-        jobs: Iterable[Job],
-        connect: Callable[[], AbstractContextManager[Connection[tuple[Any, ...]]]],
-        redis_url: str | None,
-        threads: int,
-    ) -> None:
+    def __init__(self, jobs: Iterable[Job], connect: Connect, redis_url: str | None, threads: int) -> None:
         self._jobs = {job.name: job for job in jobs}
         self._connect = connect
+        milliseconds = int(MAX_RUN_SECONDS * 1000)
         middleware: list[dramatiq.Middleware] = [
-            AgeLimit(max_age=MAX_AGE_MILLISECONDS),
-            TimeLimit(time_limit=MAX_RUN_MILLISECONDS),
-            ShutdownNotifications(),
-            Retries(max_retries=MAX_RETRIES),
+            AgeLimit(max_age=milliseconds),
+            TimeLimit(time_limit=milliseconds),
+            ShutdownNotifications(notify_shutdown=True),
         ]
         self._broker: dramatiq.Broker = (
             StubBroker(middleware=middleware)
@@ -64,11 +113,7 @@ class Worker:
                 url=redis_url, namespace=QUEUE, middleware=middleware
             )
         )
-
-        def job(name: str) -> None:
-            self._run(name)
-
-        self._actor = dramatiq.actor(actor_name="job", queue_name=QUEUE, broker=self._broker)(job)
+        self._actor = dramatiq.actor(actor_name="job", queue_name=QUEUE, broker=self._broker)(self._run)
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads, worker_timeout=1_000)
         self._stopping = threading.Event()
         self._scheduler = threading.Thread(target=self._schedule, name="scheduler", daemon=True)
@@ -85,20 +130,15 @@ class Worker:
         self._worker.stop(timeout=10_000)
         self._broker.close()
 
-    def enqueue(self, name: str) -> None:
-        """See JobQueue."""
-        self._actor.send(name)
-
     def _schedule(self) -> None:
         announced = False
         while not self._stopping.wait(TICK_SECONDS):
             try:
                 announced = announced or self._announce()
-                for name in self._due():
-                    self.enqueue(name)
+                self._queue_due()
             except Unavailable as error:
                 _log.warning("scheduler: %s", error)
-            except Exception:  # noqa: BLE001 - a process edge: the queue may be away for a while
+            except Exception:  # noqa: BLE001 - a process edge: the next look may do better
                 _log.exception("scheduler")
 
     def _announce(self) -> bool:
@@ -110,23 +150,39 @@ class Worker:
             )
         return True
 
-    def _due(self) -> list[str]:
-        every = [job.every_seconds for job in self._jobs.values()]
+    def _queue_due(self) -> None:
         with self._connect() as connection:
-            rows = connection.execute(_DUE, {"jobs": list(self._jobs), "every": every}).fetchall()
-        return [row[0] for row in rows]
+            taken = connection.execute(_TAKE, (list(self._jobs), LOST_SECONDS)).fetchall()
+        for name, queued_at in taken:
+            try:
+                self._actor.send(name, queued_at.isoformat())
+            except (redis.RedisError, BrokerError, OSError) as error:
+                _log.warning("job %s: the queue is away (%s); trying again", name, type(error).__name__)
+                with self._connect() as connection:
+                    connection.execute(_PUT_BACK, (QUEUE_AWAY_SECONDS, name, queued_at))
 
-    def _run(self, name: str) -> None:
+    def _run(self, name: str, queued_at: str) -> None:
         job = self._jobs.get(name)
         if job is None:
             _log.warning("no job is called %r here; a newer release may have asked for it", name)
             return
-        error = None
+        moment = datetime.fromisoformat(queued_at)
+        with self._connect() as connection:
+            begun = connection.execute(_BEGIN, (MAX_RUN_SECONDS, name, moment)).fetchone()
+        if begun is None:
+            return  # delivered twice, or late: it was queued again meanwhile
         try:
             job.run()
-        except Exception as raised:
-            error = f"{type(raised).__name__}: {raised}"
+        except Shutdown:
+            self._record(_PUT_BACK, 0.0, name, moment)
             raise
-        finally:
-            with self._connect() as connection:
-                connection.execute("UPDATE job_schedule SET done_at = now(), error = %s WHERE job = %s", (error, name))
+        except (Exception, Interrupt) as error:  # noqa: BLE001 - whatever a job raises is kept for those who look
+            _log.exception("job %s failed", name)
+            text = f"{type(error).__name__}: {error}"[:2000]
+            self._record(_FAILED, text, job.every_seconds, FIRST_RETRY_SECONDS, name, moment)
+        else:
+            self._record(_DONE, job.every_seconds, name, moment)
+
+    def _record(self, statement: str, *parameters: Any) -> None:
+        with self._connect() as connection:
+            connection.execute(statement, parameters)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
-from api.cli import admin_storage, admin_tokens, maintenance, processes
+from api.cli import admin_jobs, admin_storage, admin_tokens, maintenance, processes
 from api.cli.admin import admin
 from api.cli.audit import audit
 
@@ -18,7 +18,7 @@ click.rich_click.COMMAND_GROUPS = {
     "artifact-keeper admin": [
         {"name": "Accounts", "commands": ["list-users", "create-user", "update-user", "reset-password", "erase-user"]},
         {"name": "Tokens", "commands": ["list-tokens", "create-token", "revoke-token", "revoke-tokens"]},
-        {"name": "Storage", "commands": ["collect"]},
+        {"name": "Storage and jobs", "commands": ["collect", "jobs", "run-job"]},
     ],
 }
 
@@ -54,5 +54,7 @@ for command in (
     admin_tokens.revoke_token,
     admin_tokens.revoke_tokens,
     admin_storage.collect,
+    admin_jobs.jobs,
+    admin_jobs.run_job,
 ):
     admin.add_command(command)

@@ -29,6 +29,7 @@ from infrastructure.blobs.leases import PostgresLeases
 from infrastructure.embedded.errors import DataDirectoryInUse
 from infrastructure.embedded.postgres import EmbeddedPostgres
 from infrastructure.postgres.migrate import migrate, pending, read_migrations
+from infrastructure.queue import JobBoard
 from infrastructure.settings import Settings
 from projections.access.fold import AccessProjection
 from projections.catalogue.fold import CatalogueProjection
@@ -64,14 +65,27 @@ def administration(command: str) -> Iterator[Administration]:
     The database is that of DATABASE_URL, or of a running `serve`, or, when none runs, the embedded one: it is started
     for as long as the block lasts. Read models that nobody leads are led from here meanwhile. Raises Unavailable.
     """
+    with _opened() as core:
+        person_keys(core).check()
+        with _read_models(core) as progress:
+            yield _wired(core, command, progress)
+
+
+@contextmanager
+def job_board() -> Iterator[JobBoard]:
+    """What the database knows of recurring jobs."""
+    with _opened() as core:
+        yield JobBoard(core.connect)
+
+
+@contextmanager
+def _opened() -> Iterator[Core]:
     settings = read_settings()
     with _database(settings) as dsn:
         core = open_core(msgspec.structs.replace(settings, database_url=dsn), max_connections=CONNECTIONS)
         try:
             _require_schema(core)
-            person_keys(core).check()
-            with _read_models(core) as progress:
-                yield _wired(core, command, progress)
+            yield core
         finally:
             core.close()
 

@@ -20,11 +20,13 @@ from api.exposition import Exposition, MetricsListener, Whole
 from api.metrics import DIRECTORY_VARIABLE, Metrics
 from application.audit_lines import Describer
 from application.health import NotReady, Probe, Probes, require_progress, require_unhalted
+from application.jobs import require_jobs
 from application.log import Receipt
 from application.publishing import NewFile, PackageDecision, Publishing, Target
 from application.streaming import AuditLine, Change, Channel, audit_lines, entity_changes
 from domain.errors import Conflict, RegistryError
 from infrastructure.postgres.migrate import pending, read_migrations
+from infrastructure.queue import JobBoard
 from infrastructure.settings import Settings
 from projections.access.fold import AccessProjection
 from projections.audit.collector import AuditLines
@@ -147,7 +149,7 @@ def compose_observing(
         lambda: {**_process_gauges(core), **gauges()},
         lambda: {**_process_counters(core), **counters()},
     )
-    exposition = Exposition(metrics, Whole(state, usage.total))
+    exposition = Exposition(metrics, Whole(state, usage.total, JobBoard(core.connect).states))
     listener = None
     if settings.metrics_port is not None:
         listener = MetricsListener(settings.bind_address.host, settings.metrics_port, exposition.render)
@@ -181,10 +183,14 @@ def _probes(core: Core, state: StateView) -> Probes:
         if missing:
             raise NotReady(f"migration {missing[0].name} is not applied")
 
+    jobs = JobBoard(core.connect)
     database_probe = Probe(database)
     return Probes(
         health={"database": database_probe, "storage": Probe(core.blobs.check)},
-        notes={"projections": Probe(lambda: require_progress(state.projections()))},
+        notes={
+            "projections": Probe(lambda: require_progress(state.projections())),
+            "jobs": Probe(lambda: require_jobs(jobs.states())),
+        },
         readiness={
             "database": database_probe,
             "migrations": Probe(migrated),
