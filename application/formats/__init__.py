@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from application.format import Format
-from application.formats import generic, maven, npm, pypi
+from application.formats import cargo, generic, maven, npm, pypi
 
 FORMATS: tuple[Format, ...] = (
     cargo.FORMAT,
