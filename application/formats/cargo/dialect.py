@@ -47,5 +47,8 @@ def answer_bytes(body: bytes) -> Answer:
 
 
 def _challenge(request: Request) -> str:
-    """Source: https://doc.rust-lang.org/cargo/reference/registry-authentication.html (the header's name and form)."""
-    return f'Cargo login_url="{_UNSAFE.sub("", request.repository_url)}/me"'
+    """Which repository was asked for is not part of it, so that a hidden one and none at all are answered alike.
+
+    Source: https://doc.rust-lang.org/cargo/reference/registry-authentication.html
+    """
+    return f'Cargo login_url="{_UNSAFE.sub("", request.base_url)}/cargo/me"'

@@ -51,5 +51,8 @@ _INDEX = tuple(
 
 ROUTES = (*_WEB_API, *_INDEX)
 
-PEOPLE = (ServerRoute(method="GET", pattern="/{repository}/me", needs="nothing", handler=reading.get_login_page),)
-"""What is the same at the address of every repository, and says nothing of any."""
+PEOPLE = tuple(
+    ServerRoute(method="GET", pattern=pattern, needs="nothing", handler=reading.get_login_page)
+    for pattern in ("/me", "/{repository}/me")
+)
+"""What is the same for every repository, and says nothing of any: cargo looks for it at the address of one."""

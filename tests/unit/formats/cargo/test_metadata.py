@@ -82,7 +82,7 @@ def refused(content: bytes, match: str, **document: Any) -> None:
 
 
 def test_a_crate_with_every_kind_of_dependency_is_read() -> None:
-    package = {"links": "z", "rust_version": "1.70", "keywords": ["a"], "homepage": "https://example.org"}
+    package: dict[str, Any] = {"links": "z", "rust_version": "1.70", "keywords": ["a"], "homepage": "https://example.org"}
     found = read(
         announced(deps=DEPENDENCIES, features=FEATURES, links="z"),
         crate(toml=manifest(tables=TABLES, **package)),
