@@ -4,6 +4,8 @@
 ARG DEBIAN=debian:trixie-slim
 
 FROM ${DEBIAN} AS build
+# The release is pinned, its packages are not: their security fixes are wanted.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 python3-venv \
     && rm -rf /var/lib/apt/lists/*
@@ -18,6 +20,7 @@ RUN /opt/artifact-keeper/bin/pip install --no-deps --no-build-isolation . \
     && python3 -m compileall -q -j 0 /opt/artifact-keeper/lib
 
 FROM ${DEBIAN}
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/* \

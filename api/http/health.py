@@ -30,8 +30,8 @@ class PoolBody(msgspec.Struct, frozen=True):
 class HealthBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """healthy while the database and the storage answer.
 
-    checks: these two, and `projections`, which tells of read models that halted or lag and decides nothing: what they
-    show stays true up to where they are.
+    checks: these two; `projections`, which tells of read models that halted or lag, and `jobs`, which tells of
+    recurring ones that fail again and again. Both decide nothing: what is shown stays true up to where it is.
     """
 
     status: Literal["healthy", "unhealthy"]

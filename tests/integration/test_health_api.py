@@ -48,7 +48,9 @@ def test_all_is_well(running: Product) -> None:
         reply = running.call("GET", path)
         body = reply.json()
         assert (reply.status, body["status"], body["demo_mode"]) == (200, "healthy", False)
-        assert body["checks"] == {name: {"status": "healthy"} for name in ("database", "storage", "projections")}
+        assert body["checks"] == {
+            name: {"status": "healthy"} for name in ("database", "storage", "projections", "jobs")
+        }
         assert set(body) == {"status", "version", "demo_mode", "checks"}
         assert reply.header("cache-control") == "no-store"
     for path in ("/ready", "/readyz"):
