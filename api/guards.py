@@ -43,6 +43,25 @@ class PasswordChangeRequired(PreconditionRequired):
         super().__init__()
 
 
+class AdministratorNeeded(Forbidden):
+    """Only administrators may. It is in the audit already."""
+
+    template = "administrator access required"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+def sender(scope: Any) -> dict[str, str]:
+    """Address, program and id of a request, as the audit wants to know them of what it refuses."""
+    incoming = scope["incoming"]
+    return {
+        "client": incoming.client,
+        "agent": incoming.headers.get("user-agent", ""),
+        "request": scope["request_id"],
+    }
+
+
 def check_declared(handlers: Iterable[HTTPRouteHandler]) -> None:
     """Raise NeedUndeclared for the first handler that does not say what it needs."""
     for handler in handlers:
@@ -75,8 +94,8 @@ async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
         raise CredentialNeeded
     if needs == "admin" and not principal.is_admin:
         access: Access = connection.app.state.app.access
-        access.denied(principal, "admin", connection.scope["path"], None, scope["incoming"].client)
-        raise Forbidden("administrator access required")
+        access.denied(principal, "admin", connection.scope["path"], None, **sender(scope))
+        raise AdministratorNeeded
 
 
 def _tells_methods(handler: Any) -> bool:
@@ -96,7 +115,7 @@ async def _require_repository(
     resolved = await loop.run_in_executor(app.pool, access.resolve, principal, key)
     if resolved is None:
         raise access.refusal(principal, key)
-    access.require(principal, resolved, action, scope["incoming"].client)
+    access.require(principal, resolved, action, **sender(scope))
     if action != "read" and not past:
         resolved.require_present(action)
     return resolved

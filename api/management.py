@@ -16,14 +16,15 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from api.app import App
 from api.errors import error_headers, status_of
-from api.guards import check_declared, enforce
+from api.guards import AdministratorNeeded, check_declared, enforce, sender
 from api.http.docs import DocsController
 from api.http.given import Answer
 from api.openapi import DescriptionPlugin
 from api.throttling import Throttle, tell_allowance
+from application.access import ActionForbidden
 from application.limits import Limits
 from application.resolving import Resolved
-from domain.errors import RegistryError
+from domain.errors import Forbidden, RegistryError
 from domain.event import Metadata
 from domain.permissions import Principal
 
@@ -123,6 +124,16 @@ def _respond(code: str, message: str, status: int, headers: dict[str, str] | Non
 
 
 def _registry_error(request: Request[Any, Any, Any], error: RegistryError) -> Response[dict[str, str]]:
+    if isinstance(error, Forbidden) and not isinstance(error, (ActionForbidden, AdministratorNeeded)):
+        # what a handler refuses; the others were taken down where the need that is declared was not met
+        app: App = request.app.state.app
+        app.access.denied(
+            request.scope["principal"],  # type: ignore[typeddict-item]
+            request.method.lower(),
+            request.url.path,
+            None,
+            **sender(request.scope),
+        )
     browser = "sec-fetch-mode" in request.headers or "text/html" in request.headers.get("accept", "")
     headers: dict[str, str] = {}
     for name, value in error_headers(error, browser=browser):

@@ -274,7 +274,7 @@ _HELP = {
     "ak_log_writer_batches": "Transactions that appended to the log.",
     "ak_log_writer_commands": "Commands that these transactions appended.",
     "ak_log_writer_events": "Events that these transactions appended.",
-    "ak_visibility_timeouts": "Publishes answered before every process was known to show them.",
+    "ak_visibility_timeouts": "Answers given before the read models were known to have caught up.",
     "ak_document_cache_hits": "Documents answered from memory.",
     "ak_document_cache_misses": "Documents that were not in memory.",
     "ak_document_cache_bytes": "Bytes of documents held in memory.",

@@ -55,7 +55,7 @@ from application.wire import (
 )
 from domain.errors import NotAllowed, NotFound, RegistryError, Unavailable
 from domain.event import SYSTEM, Metadata
-from domain.permissions import Principal
+from domain.permissions import Action, Principal
 
 _log = logging.getLogger(__name__)
 
@@ -288,11 +288,11 @@ class Wire:
         if resolved is None or not mounted.admits(resolved.repository.format, matched[0] if matched else None):
             raise access.refusal(principal, key)
         if matched is None:
-            access.require(principal, resolved, "read", incoming.client)
+            self._require(exchange, principal, resolved, "read")
             return await self._serve_unmatched(exchange, mounted, request, path)
         route, params = matched
         exchange.template = f"/{'/'.join(mounted.prefix)}/{{repository}}{route.pattern}"
-        access.require(principal, resolved, route.needs, incoming.client)
+        self._require(exchange, principal, resolved, route.needs)
         if route.needs != "read":
             resolved.require_present()
         request = msgspec.structs.replace(request, params=params, query=incoming.query())
@@ -301,6 +301,11 @@ class Wire:
             if document_key is not None:
                 return await self._serve_document(exchange, route, request, resolved, principal, document_key)
         return await self._serve_call(exchange, route, request, resolved, principal)
+
+    def _require(self, exchange: Exchange, principal: Principal, resolved: Resolved, action: Action) -> None:
+        incoming = exchange.incoming
+        agent = incoming.headers.get("user-agent", "")
+        self._access.require(principal, resolved, action, incoming.client, agent=agent, request=exchange.request_id)
 
     def _remembered(self, incoming: Incoming) -> Principal | None:
         """Who this is, when no thread is needed to know."""

@@ -61,7 +61,17 @@ class Authenticator(Protocol):
 class Denials(Protocol):
     """Takes down what was refused."""
 
-    def record(self, principal: Principal, action: str, resource: str, repository: UUID | None, client: str) -> None:
+    def record(
+        self,
+        principal: Principal,
+        action: str,
+        resource: str,
+        repository: UUID | None,
+        client: str,
+        *,
+        agent: str = "",
+        request: str = "",
+    ) -> None:
         """Record, off the request; repeated ones are counted together."""
 
 
@@ -152,19 +162,41 @@ class Access:
         """Those of the repositories that the principal may read."""
         return [row for row in rows if self.allows(principal, Resolved(row, row.id, None), "read")]
 
-    def require(self, principal: Principal, resolved: Resolved, action: Action, client: str) -> None:
-        """Let pass, or refuse: 401 to nobody, 404 to those who may not know of it, 403 to those who may."""
+    def require(
+        self,
+        principal: Principal,
+        resolved: Resolved,
+        action: Action,
+        client: str,
+        *,
+        agent: str = "",
+        request: str = "",
+    ) -> None:
+        """Let pass, or refuse: 401 to nobody, 404 to those who may not know of it, 403 to those who may.
+
+        client, agent, request: address, program and id of the request, for the audit.
+        """
         if self.allows(principal, resolved, action):
             return
         row = resolved.repository
-        self.denied(principal, action, row.key, row.id, client)
+        self.denied(principal, action, row.key, row.id, client, agent=agent, request=request)
         if principal.authenticated and action != "read" and self.allows(principal, resolved, "read"):
             raise ActionForbidden(action, row.key)
         raise self.refusal(principal, row.key)
 
-    def denied(self, principal: Principal, action: str, resource: str, repository: UUID | None, client: str) -> None:
+    def denied(
+        self,
+        principal: Principal,
+        action: str,
+        resource: str,
+        repository: UUID | None,
+        client: str,
+        *,
+        agent: str = "",
+        request: str = "",
+    ) -> None:
         """Take down that something was refused."""
-        self._denials.record(principal, action, resource, repository, client)
+        self._denials.record(principal, action, resource, repository, client, agent=agent, request=request)
 
     def refusal(self, principal: Principal, text: str) -> RegistryError:
         """The answer for a repository that is absent or hidden; both look the same."""

@@ -55,6 +55,7 @@ class _Refused(msgspec.Struct, frozen=True):
     via: str
     client: str
     agent: str
+    request: str = ""
 
 
 class Denials:
@@ -91,11 +92,19 @@ class Denials:
         self.flush(everything=True)
 
     def record(
-        self, principal: Principal, action: str, resource: str, repository: UUID | None, client: str, agent: str = ""
+        self,
+        principal: Principal,
+        action: str,
+        resource: str,
+        repository: UUID | None,
+        client: str,
+        *,
+        agent: str = "",
+        request: str = "",
     ) -> None:
-        """Somebody tried what they may not."""
+        """Somebody tried what they may not. request: its id; a count of equal ones has none."""
         event = AccessDenied(repository=repository, action=action, resource=_plain(resource))
-        self._note(_Refused(uuid4(), event, principal.id, principal.kind, principal.via, client, agent))
+        self._note(_Refused(uuid4(), event, principal.id, principal.kind, principal.via, client, agent, request))
 
     def login_refused(self, reason: str, user: UUID | None, client: str, agent: str = "") -> None:
         """A credential was not accepted, whatever its secret. reason: a word, never what was sent."""
@@ -147,12 +156,12 @@ class Denials:
                 window = self._windows.pop(key)
                 if window.suppressed:
                     event = msgspec.structs.replace(window.refused.event, suppressed=window.suppressed)
-                    taken.append(msgspec.structs.replace(window.refused, id=uuid4(), event=event))
+                    taken.append(msgspec.structs.replace(window.refused, id=uuid4(), event=event, request=""))
         return taken
 
     def _append(self, refused: _Refused) -> None:
         client = self._seals(refused.person, refused.client, refused.agent)
-        meta = Metadata(by=refused.person, kind=refused.kind, via=refused.via, client=client)
+        meta = Metadata(by=refused.person, kind=refused.kind, via=refused.via, request=refused.request, client=client)
         repository = refused.event.repository if isinstance(refused.event, AccessDenied) else None
         self._log.append([Change(refused.id, 0, [refused.event], repository)], meta, command_id=refused.id)
 

@@ -34,6 +34,7 @@ MAX_LIMIT = 1_000
 MAX_PER_PAGE = 100
 MAX_PAGE_NUMBER = 1_000_000_000
 MAX_STEPS = 1_000
+CATCH_UP_SECONDS = 1.0
 
 
 class AuditLogItem(msgspec.Struct, frozen=True):
@@ -224,6 +225,7 @@ class AdminAuditController(Controller):
             since=moment(since, "from"),
             until=moment(until, "to", until=True),
         ).checked()
+        _catch_up(app)
         entries, total = app.audit.numbered(query, page, per_page)
         return AuditLogPage([_log_item(item) for item in app.describer.items(entries)], total, page, per_page)
 
@@ -258,6 +260,7 @@ class AuditController(Controller):
         after: Annotated[int, QueryParameter(description="Go on behind this position.")] = 0,
     ) -> Stream:
         """All matching events, oldest first, up to where the log ends now; as a stream, in bounded memory."""
+        _catch_up(app)
         return Stream(
             _export(app, wanted, format, after),
             media_type="application/x-ndjson" if format == "ndjson" else "text/csv",
@@ -324,8 +327,14 @@ def _own(resolved: Resolved) -> tuple[UUID, int | None]:
     return own, resolved.at if own == resolved.content else None
 
 
+def _catch_up(app: App) -> None:
+    """Wait until the answer can hold everything that was acknowledged before the question; for a moment only."""
+    app.progress.reached(("audit",), app.log.head(), CATCH_UP_SECONDS)
+
+
 def _events(app: App, wanted: AuditQuery, before: int | None, after: int | None, limit: int) -> EventsPage:
     limit = max(1, min(limit, MAX_LIMIT))
+    _catch_up(app)
     if after is None:
         page = app.audit.newest(wanted, before=before, limit=limit)
     elif before is None:

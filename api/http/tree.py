@@ -12,6 +12,7 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from api.app import App
+from api.guards import sender
 from api.http.given import AnyRequest, GivenApp, GivenPrincipal
 from api.http.texts import storable
 from application.catalogue import ArtifactRow, Child
@@ -131,8 +132,7 @@ def _resolve(app: App, principal: Principal, request: AnyRequest, key: str) -> R
     resolved = app.access.resolve(principal, key)
     if resolved is None:
         raise app.access.refusal(principal, key)
-    client: str = request.scope["incoming"].client  # type: ignore[typeddict-item]
-    app.access.require(principal, resolved, "read", client)
+    app.access.require(principal, resolved, "read", **sender(request.scope))
     return resolved
 
 

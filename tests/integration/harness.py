@@ -104,7 +104,9 @@ class People:
 class Denied(list[tuple[str, str, str]]):
     """The Denials port: (user name, action, resource)."""
 
-    def record(self, principal: Principal, action: str, resource: str, repository: UUID | None, client: str) -> None:
+    def record(
+        self, principal: Principal, action: str, resource: str, repository: UUID | None, client: str, **_: str
+    ) -> None:
         self.append((principal.username, action, resource))
 
 

@@ -83,7 +83,8 @@ def place_in(call: Call, key: str, raw_path: str, action: Action) -> Place:
     resolved = access.resolve(call.principal, key)
     if resolved is None:
         raise access.refusal(call.principal, key)
-    access.require(call.principal, resolved, action, call.request.client)
+    agent = call.request.headers.get("user-agent", "")
+    access.require(call.principal, resolved, action, call.request.client, agent=agent, request=call.meta.request)
     if action != "read":
         resolved.require_present(action)
     return Place(resolved, read_address(raw_path))

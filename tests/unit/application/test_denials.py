@@ -22,7 +22,7 @@ def people() -> Fixture:
 
 
 def denied(people: Fixture, principal: Principal = ANN, resource: str = "libs", client: str = CLIENT) -> None:
-    people.denials.record(principal, "write", resource, LIBS, client, "pip/25")
+    people.denials.record(principal, "write", resource, LIBS, client, agent="pip/25")
 
 
 def test_a_denial_says_who_what_and_from_where(people: Fixture) -> None:
