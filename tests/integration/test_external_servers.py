@@ -21,6 +21,7 @@ import yaml
 from tests.integration.harness import multipart
 from tests.live import ADMIN_PASSWORD, Live, live
 from tests.samples.pypi.make import wheel
+from tests.servers.meilisearch import KEY, SearchServer, search_server
 from tests.servers.s3 import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server
 
 LARGE = os.urandom(9 * 1024 * 1024)
@@ -45,6 +46,14 @@ def elsewhere(empty_postgres_dsn: str, valkey_url: str, s3_server: S3Server) -> 
         "S3_ACCESS_KEY_ID": ACCESS_KEY,
         "S3_SECRET_ACCESS_KEY": SECRET_KEY,
     }
+
+
+@pytest.fixture
+def search(servers_directory: Path) -> Iterator[SearchServer]:
+    started = search_server(servers_directory / "external-search")
+    started.start()
+    yield started
+    started.kill()
 
 
 def publish_and_read_back(running: Live) -> None:
@@ -113,7 +122,7 @@ def started(name: str, environ: Mapping[str, str], log: Path) -> Iterator[subpro
 
 
 def test_separate_processes_with_the_variables_of_the_compose_file_serve_together(
-    elsewhere: dict[str, str], tmp_path: Path
+    elsewhere: dict[str, str], search: SearchServer, tmp_path: Path
 ) -> None:
     running = Live(tmp_path)
     beside = {name: value for name, value in os.environ.items() if not name.startswith("AK_")}
@@ -121,7 +130,7 @@ def test_separate_processes_with_the_variables_of_the_compose_file_serve_togethe
     def environment(name: str) -> dict[str, str]:
         variables = {key: value for key, value in composed()[name].items() if not value.startswith("${")}
         assert variables["ENVIRONMENT"] == "production"
-        variables.pop("MEILISEARCH_URL")
+        variables |= {"MEILISEARCH_URL": search.url, "MEILISEARCH_API_KEY": KEY}
         own = {
             "AK_DATA_DIR": str(tmp_path / "data"),
             "BIND_ADDRESS": f"127.0.0.1:{running.port}",
@@ -146,6 +155,7 @@ def test_separate_processes_with_the_variables_of_the_compose_file_serve_togethe
         publish_and_read_back(running)
         assert running.request("GET", "/readyz").status == 200
         _wait_for_a_done_job(elsewhere["DATABASE_URL"])
+        _wait_for_a_mistyped_word(running)
         # a second projector stands by and takes over from one that is killed
         with started("project", environment("project"), tmp_path / "second.log"):
             projecting.kill()
@@ -153,6 +163,14 @@ def test_separate_processes_with_the_variables_of_the_compose_file_serve_togethe
             assert running.request("GET", "/general/files/after.txt").body == b"after"
         assert working.poll() is None
     assert (answering.returncode, working.returncode) == (0, 0)
+
+
+def _wait_for_a_mistyped_word(running: Live) -> None:
+    """Which PostgreSQL would not find."""
+    deadline = time.monotonic() + 30
+    while not running.request("GET", "/api/v1/search/advanced?query=lerge").json()["items"]:
+        assert time.monotonic() < deadline, "the search engine does not answer"
+        time.sleep(0.2)
 
 
 def _wait_for_a_done_job(dsn: str) -> None:
@@ -203,3 +221,13 @@ def test_an_address_that_somebody_else_listens_on_stops_the_start(
         found = Live(tmp_path, {**elsewhere, "BIND_ADDRESS": address}).command(command)
     assert found.returncode == 2, found.stderr
     assert f"BIND_ADDRESS must be an address to listen on, not {address}" in found.stderr
+
+
+def test_a_key_that_the_search_engine_does_not_take_stops_the_start(
+    elsewhere: dict[str, str], search: SearchServer, tmp_path: Path
+) -> None:
+    wrong = {"MEILISEARCH_URL": search.url, "MEILISEARCH_API_KEY": "a-key-of-another-server"}
+    found = Live(tmp_path, {**elsewhere, **wrong}).command("serve")
+    assert found.returncode == 2, found.stderr
+    assert "MEILISEARCH_API_KEY" in found.stderr
+    assert wrong["MEILISEARCH_API_KEY"] not in found.stderr
