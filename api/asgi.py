@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from api.answers import Headers, Send, encoded, send_answer
-from api.bodies import Intake, Patience, Receive
+from api.bodies import Intake, Patience, Receive, check_framing
 from api.errors import error_body, error_headers, status_of
 from api.forgery import refuse_forged
 from api.incoming import Incoming, Proxies, read_scope
@@ -121,6 +121,7 @@ class Gate:
         send.request_id = request_id = _callers_id(incoming.headers) or send.request_id
         incoming = _with_client(incoming, self._proxies.client_of(peer, incoming.headers))
         base_url = self._proxies.base_url_of(peer, scope.get("scheme", "http"), incoming.headers)
+        check_framing(incoming.headers)
         locked = self._locks.refusal(incoming.method, incoming.raw_path)
         if locked is not None:
             raise locked

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from api.errors import Unframed
 from application.ports import Spool, Spooled, SpoolWriter
 from application.wire import Body, Form
 from domain.errors import Invalid, TooLarge, TooSlow
@@ -26,7 +27,9 @@ DRAIN_SECONDS = 5.0
 
 
 class ClientGone(Exception):
-    """The client went away before its body was complete. Nobody is left to answer."""
+    """The body ended before it was complete: the client went away, or its chunks are none. Nobody may be left to
+    answer.
+    """
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -58,18 +61,25 @@ class Received:
                 self._spool.discard(spooled)
 
 
+def check_framing(headers: Mapping[str, str]) -> None:
+    """Refuse a request whose end could be seen in two places; raises Unframed."""
+    encoding = headers.get("transfer-encoding")
+    if encoding is None:
+        return
+    if encoding.strip().lower() != "chunked":
+        raise Unframed(f"transfer-encoding {encoding[:40]!r} is not supported")
+    if "content-length" in headers:
+        raise Unframed("content-length and transfer-encoding together are ambiguous")
+
+
 def announced_length(headers: Mapping[str, str], limit: int | None) -> int | None:
-    """The Content-Length; raises Invalid for framing that could be read in two ways, TooLarge over the limit."""
-    encoding = headers.get("transfer-encoding", "").strip().lower()
-    if encoding and encoding != "chunked":
-        raise Invalid(f"transfer-encoding {encoding[:40]!r} is not supported")
+    """The Content-Length; raises Unframed for framing that could be read in two ways, TooLarge over the limit."""
+    check_framing(headers)
     length = headers.get("content-length")
     if length is None:
         return None
-    if encoding:
-        raise Invalid("content-length and transfer-encoding together are ambiguous")
     if not (length.isascii() and length.isdigit()):
-        raise Invalid("content-length is not a number")
+        raise Unframed("content-length is not a number")
     size = int(length[:19])
     if limit is not None and size > limit:
         raise TooLarge(f"the body has {size} bytes; the limit is {limit}")

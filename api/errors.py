@@ -24,6 +24,11 @@ _STATUS: tuple[tuple[type[RegistryError], int], ...] = (
     (errors.Unavailable, 503),
 )
 
+
+class Unframed(errors.Invalid):
+    """Where this request ends and the next begins cannot be told, or could be told in two ways."""
+
+
 CHALLENGES = ('Basic realm="artifact-keeper", charset="UTF-8"', 'Bearer realm="artifact-keeper", charset="UTF-8"')
 RETRY_AFTER_SECONDS = 1
 
@@ -39,12 +44,14 @@ def error_body(code: str, message: str) -> bytes:
 
 
 def error_headers(error: RegistryError, *, browser: bool = False) -> list[tuple[str, str]]:
-    """What an error's family owes the client: challenges, and when to come back.
+    """What an error's family owes the client: challenges, when to come back, that the line is closed.
 
     browser: a page asked; a Basic challenge would open the browser's own dialogue.
     """
     if isinstance(error, errors.Unauthenticated):
         return [("www-authenticate", challenge) for challenge in CHALLENGES[1 if browser else 0 :]]
+    if isinstance(error, Unframed):
+        return [("connection", "close")]  # what follows on this line may be anything
     if isinstance(error, errors.TooMany):
         return [("retry-after", str(error.fields["retry_after_seconds"]))]
     if isinstance(error, errors.Unavailable):

@@ -15,7 +15,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from api.app import App
-from api.errors import error_headers, status_of
+from api.errors import Unframed, error_headers, status_of
 from api.guards import AdministratorNeeded, check_declared, enforce, sender
 from api.http.docs import DocsController
 from api.http.given import Answer
@@ -31,6 +31,9 @@ from domain.permissions import Principal
 _log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 2 << 20
+
+_BROKEN_OFF = "client disconnected prematurely"
+"""What the framework calls a body that ends too early, and takes for a fault of the server."""
 
 _CODES = {400: "VALIDATION_ERROR", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "PAYLOAD_TOO_LARGE"}
 
@@ -152,6 +155,8 @@ def _malformed(request: Request[Any, Any, Any], error: ValidationException) -> R
 
 def _http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, str]]:
     code = _CODES.get(error.status_code, "INTERNAL_ERROR" if error.status_code >= 500 else "VALIDATION_ERROR")
+    if error.detail == _BROKEN_OFF:
+        return _registry_error(request, Unframed("the body broke off"))
     if error.status_code >= 500:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return _respond(code, "internal error", error.status_code)

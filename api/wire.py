@@ -27,7 +27,7 @@ from api.answers import (
     send_stream,
 )
 from api.bodies import BATCH_BYTES, ClientGone, Intake, Received, drain, receive_body
-from api.errors import error_headers, status_of
+from api.errors import Unframed, error_headers, status_of
 from api.forgery import refuse_forged
 from api.incoming import Incoming
 from application.access import Access, CredentialNeeded
@@ -267,6 +267,8 @@ class Wire:
                 return await self._serve_server(exchange, request, *found)
             return await self._serve(exchange, mounted, request, key)
         except ClientGone:
+            # Where only the framing was broken, the client is there still.
+            await self._refuse(exchange, mounted, request, Unframed("the body broke off"))
             return 499
         except RegistryError as error:
             return await self._refuse(exchange, mounted, request, error)

@@ -45,7 +45,7 @@ def content_of(form: Form) -> tuple[str, Spooled]:
     if version not in ([], ["1"]):
         raise FormInvalid("protocol_version must be 1")
     contents = [(filename, spooled) for field, filename, spooled in form.files if field == "content"]
-    if len(contents) != 1:
+    if len(contents) + len(form.values("content")) != 1 or not contents:
         raise FormInvalid("content must be exactly one file" if contents else "content, the file itself, is missing")
     filename, spooled = contents[0]
     _check_digests(form, spooled)
