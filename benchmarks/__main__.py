@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from benchmarks.figures import Figure, report
 
 NAMES = (
-    "hot_path", "serving", "publishing", "transfers", "memory", "projections", "log", "blobs", "merkle", "audit",
-    "search", "peers",
+    "hot_path", "serving", "publishing", "transfers", "memory", "log", "read_models", "blobs", "merkle", "peers",
 )  # fmt: skip
 """Modules with a function `figures`, in the order they are run."""
 

@@ -36,6 +36,11 @@ def package_name(number: int) -> str:
     return f"{vocabulary[number % 97]}-{vocabulary[number % 1009]}-{number}"
 
 
+def repository_of(package_number: int) -> UUID:
+    """Most are in one large repository."""
+    return repositories[0 if package_number % 4 else package_number % REPOSITORIES]
+
+
 def fill(dsn: str, events: int, seed: int = 1) -> None:
     """Append `events` events to an empty log."""
     encode = msgspec.json.Encoder().encode
@@ -72,7 +77,7 @@ def _history(chance: random.Random) -> Iterator[tuple[UUID, int, Event, Metadata
             session = uuid5(NAMESPACE, f"bench session {number}")
             yield session, 1, SessionStarted(session=session, user=person, method="password"), meta, None
         package_number = number // FILES_A_PACKAGE
-        repository = repositories[package_number % REPOSITORIES]
+        repository = repository_of(package_number)
         package, version = package_name(package_number), f"1.{number % FILES_A_PACKAGE}.0"
         path = f"{package}/{package.replace('-', '_')}-{version}.tar.gz"
         yield (
