@@ -41,6 +41,10 @@ def complete(document: dict[str, Any], app: Litestar) -> None:
     components = document["components"]
     if ERROR in components.get("schemas", {}):
         return
+    for schema in components.get("schemas", {}).values():
+        for member in schema.get("properties", {}).values():
+            if {} in member.get("oneOf", ()):
+                del member["oneOf"]  # anything, or null: that is anything
     components.setdefault("schemas", {})[ERROR] = _SCHEMA
     components.setdefault("responses", {})[_REFUSED] = _RESPONSE
     needs = _needs(app)

@@ -31,6 +31,7 @@ from domain.ids import artifact_id
 
 MAX_PAGE_NUMBER = 1_000_000
 
+_ANY_TYPE = "*/*"
 _UPLOAD: Any = {"opt": {"needs": "repository:write"}, "request_max_body_size": None, "status_code": 201}
 Version = Annotated[str, QueryParameter(description="The number of a revision, what it was published as, or `latest`.")]
 
@@ -131,7 +132,7 @@ class ArtifactsController(Controller):
         row = _found(app, resolved, sent_path(request))
         app.publishing.delete(Target(resolved.content, resolved.repository.settings, meta), [row.path])
 
-    @get("/download/{artifact_path:path}", opt={"needs": "repository:read"}, sync_to_thread=True)
+    @get("/download/{artifact_path:path}", opt={"needs": "repository:read"}, sync_to_thread=True, media_type=_ANY_TYPE)
     def download(
         self,
         app: GivenApp,

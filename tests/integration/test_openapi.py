@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import schemathesis
+import schemathesis.specs.openapi.checks  # makes its checks known
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS
@@ -57,7 +58,7 @@ def test_whatever_fits_the_description_is_answered_as_it_says(running: Product, 
                 continue  # they do not end
             try:
                 _check(operation, url, running, real)
-            except Exception as failure:  # all of them are told, not the first alone
+            except (Exception, BaseExceptionGroup) as failure:  # all of them are told, not the first alone
                 reasons = getattr(failure, "exceptions", (failure,))
                 failures.append(f"{operation.label}: {'; '.join(map(str, reasons))}")
     assert not failures, "\n\n".join(failures)
