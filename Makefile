@@ -64,7 +64,7 @@ integration: $(VENV)/.dev ## tests with real servers, which they start themselve
 
 .PHONY: clients
 clients: $(VENV)/.dev $(CLIENTS)/.ready ## tests that drive pip, uv, poetry, twine, npm, pnpm, yarn, curl, rclone and their kin
-	$(PYTEST) tests/clients $(ARGS)
+	$(PYTEST) tests/clients -n $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev $(CLIENTS)/.peers ## measure, side by side with pypiserver, devpi and verdaccio

@@ -488,8 +488,9 @@ def test_npm_tells_who_sees_and_changes_a_package(desk: Desk) -> None:
         "bob": "read-write",
         "rita": "read-only",
     }
-    desk.npm("access", "set", "status=public", "hello")
-    refused = desk.npm("access", "set", "status=private", "hello", fails=True)
+    desk.publish("@acme/x")
+    desk.npm("access", "set", "status=public", "@acme/x")
+    refused = desk.npm("access", "set", "status=private", "@acme/x", fails=True)
     assert "every package of this repository is public" in refused
     desk.configure("bob")
     assert "you do not have admin access" in desk.npm("access", "list", "collaborators", "hello", fails=True)
