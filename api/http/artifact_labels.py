@@ -11,6 +11,7 @@ from litestar import Controller, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from api.app import App
+from api.guards import sender
 from api.http.artifact_facts import find_artifact
 from api.http.given import AnyRequest, GivenApp, GivenMeta, GivenPrincipal
 from application.catalogue import ArtifactRow
@@ -125,8 +126,7 @@ class ArtifactLabelsController(Controller):
 
 def _writable(app: App, principal: Principal, request: AnyRequest, artifact: UUID) -> ArtifactRow:
     row, repository = find_artifact(app, principal, artifact)
-    client: str = request.scope["incoming"].client  # type: ignore[typeddict-item]
-    app.access.require(principal, Resolved(repository, repository.id, None), "write", client)
+    app.access.require(principal, Resolved(repository, repository.id, None), "write", **sender(request.scope))
     return row
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody, PathParameter
 
 from api.app import App
 from domain.event import Metadata
@@ -23,6 +25,9 @@ class NamedBody(msgspec.Struct, frozen=True):
 
     name: str
     position: int
+
+
+When = Annotated[str, PathParameter(description="What may follow the `@` of a repository: `2026-03-03`, `release-7`.")]
 
 
 class CheckpointsController(Controller):
@@ -46,6 +51,6 @@ class CheckpointsController(Controller):
         return NamedBody(data.name, position)
 
     @get("/{when:str}", opt={"needs": "user"}, sync_to_thread=True)
-    def position(self, app: NamedDependency[App], when: FromPath[str]) -> NamedBody:
+    def position(self, app: NamedDependency[App], when: When) -> NamedBody:
         """The position that a date, time, name or number means."""
         return NamedBody(when, app.resolver.position(when))

@@ -46,7 +46,7 @@ class EventsController(Controller):
     path = "/api/v1/events"
     tags = ["events"]
 
-    @get("/stream", opt={"needs": "user"})
+    @get("/stream", opt={"needs": "user"}, media_type=EVENT_STREAM)
     async def stream(
         self,
         app: GivenApp,
@@ -73,7 +73,7 @@ class AuditStreamController(Controller):
     tags = ["audit"]
     dependencies = {"wanted": Provide(audit_query, sync_to_thread=True)}
 
-    @get("/stream", opt={"needs": "admin"})
+    @get("/stream", opt={"needs": "admin"}, media_type=EVENT_STREAM)
     async def stream(
         self,
         app: GivenApp,

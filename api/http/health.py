@@ -102,7 +102,7 @@ class MetricsController(Controller):
     path = "/api/v1/admin/metrics"
     tags = ["health"]
 
-    @get(opt={"needs": "admin"}, sync_to_thread=True)
+    @get(opt={"needs": "admin"}, sync_to_thread=True, media_type=MEDIA_TYPE)
     def metrics(self, app: GivenApp) -> Response[bytes]:
         """All metrics in the text form of Prometheus."""
         return Response(app.render_metrics(), media_type=MEDIA_TYPE, headers=NO_STORE)

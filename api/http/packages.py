@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, get
-from litestar.params import FromPath, QueryParameter
+from litestar.params import PathParameter, QueryParameter
 
 from api.app import App
 from api.http.given import GivenApp, GivenPrincipal
@@ -70,6 +70,7 @@ class PackageNotFound(NotFound):
         super().__init__()
 
 
+_PackageId = Annotated[UUID, PathParameter(description="As in `id` of a package.")]
 _Then = Annotated[
     str | None, QueryParameter(description="Its repository, to look at the package as it was: `libs@2026-03-03`.")
 ]
@@ -110,7 +111,7 @@ class PackagesController(Controller):
 
     @get("/{package_id:uuid}", opt={"needs": "anonymous"}, sync_to_thread=True)
     def package(
-        self, app: GivenApp, principal: GivenPrincipal, package_id: FromPath[UUID], repository_key: _Then = None
+        self, app: GivenApp, principal: GivenPrincipal, package_id: _PackageId, repository_key: _Then = None
     ) -> PackageBody:
         """One package."""
         then = as_it_was(app, principal, repository_key)
@@ -121,7 +122,7 @@ class PackagesController(Controller):
 
     @get("/{package_id:uuid}/versions", opt={"needs": "anonymous"}, sync_to_thread=True)
     def versions(
-        self, app: GivenApp, principal: GivenPrincipal, package_id: FromPath[UUID], repository_key: _Then = None
+        self, app: GivenApp, principal: GivenPrincipal, package_id: _PackageId, repository_key: _Then = None
     ) -> VersionList:
         """All versions of a package."""
         then = as_it_was(app, principal, repository_key)

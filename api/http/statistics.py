@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, get
-from litestar.params import FromPath, QueryParameter
+from litestar.params import PathParameter, QueryParameter
 
 from api.app import App
 from api.http.given import GivenApp
@@ -117,7 +117,7 @@ class StatisticsController(Controller):
     def downloads_by_user(
         self,
         app: GivenApp,
-        user_id: FromPath[UUID],
+        user_id: Annotated[UUID, PathParameter(description="Who did.")],
         since: _Since = None,
         until: _Until = None,
         page: _PageNumber = 1,

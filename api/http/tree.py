@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
 from litestar import Controller, Response, get
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Schema
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
@@ -59,6 +61,16 @@ _Repository = Annotated[
 ]
 
 
+@dataclass
+class _Content(Operation):
+    """Says that the answer is bytes of any type, which the framework cannot see."""
+
+    def __post_init__(self) -> None:
+        """Describe them."""
+        if self.responses is not None and isinstance(found := self.responses.get("200"), OpenAPIResponse):
+            found.content = {"*/*": OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))}
+
+
 class TreeController(Controller):
     """`/api/v1/tree`."""
 
@@ -94,7 +106,7 @@ class TreeController(Controller):
             left -= nodes[-1].children_count or 0
         return TreeBody(nodes, more=len(found) > limit)
 
-    @get("/content", opt={"needs": "anonymous"}, sync_to_thread=True)
+    @get("/content", opt={"needs": "anonymous"}, sync_to_thread=True, operation_class=_Content)
     def content(
         self,
         app: GivenApp,

@@ -16,6 +16,7 @@ from litestar.params import FromPath, JSONBody
 
 from api.app import App
 from api.bodies import ClientGone, Intake, announced_length, drain, receive_body
+from api.guards import sender
 from application.access import CredentialNeeded
 from application.depositing import checked_artifact_path
 from application.resolving import Resolved
@@ -84,7 +85,7 @@ class UploadsController(Controller):
         resolved = app.access.resolve(principal, data.repository_key)
         if resolved is None:
             raise app.access.refusal(principal, data.repository_key)
-        app.access.require(principal, resolved, "write", _client(request))
+        app.access.require(principal, resolved, "write", **sender(request.scope))
         resolved.require_present()
         new = NewUpload(
             artifact_path=checked_artifact_path(data.artifact_path),
@@ -173,7 +174,7 @@ def _require_write(app: App, principal: Principal, request: AnyRequest, session:
     if row is None:
         raise RepositoryNotFound(str(session.repository))
     resolved = Resolved(row, row.id, None)
-    app.access.require(principal, resolved, "write", _client(request))
+    app.access.require(principal, resolved, "write", **sender(request.scope))
     return resolved
 
 
@@ -186,11 +187,6 @@ def _owner(principal: Principal) -> UUID:
 def _headers(request: AnyRequest) -> Mapping[str, str]:
     headers: Mapping[str, str] = request.scope["incoming"].headers  # type: ignore[typeddict-item]
     return headers
-
-
-def _client(request: AnyRequest) -> str:
-    client: str = request.scope["incoming"].client  # type: ignore[typeddict-item]
-    return client
 
 
 async def _in_pool(app: App, work: Callable[[], T]) -> T:
