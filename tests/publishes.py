@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tests.integration.harness import multipart
+from tests.samples.cargo import make as cargo_make
 from tests.samples.maven.make import jar as maven_jar
 from tests.samples.npm import make as npm_make
 from tests.samples.pypi.make import Sample, wheel
 
-FORMATS = ("pypi", "npm", "generic")
+FORMATS = ("pypi", "npm", "cargo", "generic")
 
 
 class Publish(NamedTuple):
@@ -30,7 +31,9 @@ class Publish(NamedTuple):
 
 def publish(format: str, key: str, name: str, version: str, mark: str = "") -> Publish:
     """A file of that version in a repository with that key. name: one that all formats take. mark: is in its bytes."""
-    return {"pypi": _pypi, "npm": _npm, "generic": _generic, "maven": _maven}[format](key, name, version, mark)
+    return {"pypi": _pypi, "npm": _npm, "cargo": _cargo, "generic": _generic, "maven": _maven}[format](
+        key, name, version, mark
+    )
 
 
 def upload_form(sample: Sample, **changes: str) -> tuple[bytes, str]:
@@ -65,6 +68,15 @@ def _npm(key: str, name: str, version: str, mark: str) -> Publish:
     file = f"{packument}/-/{name}-{version}.tgz"
     headers = {"content-type": "application/json"}
     return Publish("PUT", packument, headers, body, packument, f'"{version}"'.encode(), file, data)
+
+
+def _cargo(key: str, name: str, version: str, mark: str) -> Publish:
+    body, content = cargo_make.publish(name, version, mark)
+    crates = f"/cargo/{key}/api/v1/crates"
+    headers = {"content-type": "application/octet-stream"}
+    page = f"/cargo/{key}/{name[:2]}/{name[2:4]}/{name}"
+    file = f"{crates}/{name}/{version}/download"
+    return Publish("PUT", f"{crates}/new", headers, body, page, f'"vers":"{version}"'.encode(), file, content)
 
 
 def _generic(key: str, name: str, version: str, mark: str) -> Publish:

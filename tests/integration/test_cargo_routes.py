@@ -241,10 +241,7 @@ def test_a_name_that_cargo_would_take_for_another_is_refused(libs: Repository, o
 def test_of_two_spellings_that_are_published_at_once_one_remains(libs: Repository) -> None:
     replies: dict[str, Reply] = {}
     names = ["race-crate", "race_crate"]
-    threads = [
-        threading.Thread(target=lambda name=name: replies.update({name: libs.publish(name)}))  # type: ignore[misc]
-        for name in names
-    ]
+    threads = [threading.Thread(target=lambda name=name: replies.update({name: libs.publish(name)})) for name in names]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -17,6 +17,7 @@ from infrastructure.embedded import EmbeddedPostgres
 from tests.integration.harness import Reply
 from tests.integration.product import Product, product
 from tests.publishes import FORMATS, publish, upload_form
+from tests.samples.cargo import make as cargo_make
 from tests.samples.npm import make as npm_make
 from tests.samples.pypi.make import sdist, wheel
 
@@ -69,7 +70,7 @@ class History:
         return reply.status, body, reply.header("content-type")
 
     def ask(self, key: str, below: str, accept: str = "*/*", worker: int = 0) -> Reply:
-        target = below.replace("{key}", key) if below.startswith("/api") else f"/{self.format}/{key}{below}"
+        target = below.replace("{key}", key) if "{key}" in below else f"/{self.format}/{key}{below}"
         return self.running.call("GET", target, headers={"accept": accept}, worker=worker)
 
 
@@ -136,6 +137,35 @@ def _npm(running: Product) -> History:
     return _walked(history, steps)
 
 
+def _cargo(running: Product) -> History:
+    crates = "/api/v1/crates"
+    reads = [(f"{folder}/{path}", "*/*") for folder in ("", "/index") for path in ("config.json", "de/mo/demo")]
+    reads += [(path, "*/*") for path in ("/ot/he/other_one", "/index/ot/he/other-one", f"{crates}/demo/owners")]
+    for name, versions in (("demo", ("1.0.0", "1.1.0+build")), ("other_one", ("0.1.0", "0.2.0"))):
+        reads += [(f"{crates}/{name}/{version}/download", "*/*") for version in versions]
+    history = History(running, "cargo", reads)
+
+    def put(name: str, version: str) -> None:
+        history.do("PUT", f"{crates}/new", cargo_make.publish(name, version)[0])
+
+    def delete(name: str, version: str) -> None:
+        path = f"{name}/{version}/{name}-{version}.crate"
+        running.done("DELETE", f"/api/v1/repositories/{history.key}/artifacts/{path}")
+
+    steps: list[Callable[[], None]] = [
+        lambda: put("demo", "1.0.0"),
+        lambda: put("Other_One", "0.1.0"),
+        lambda: put("demo", "1.1.0+build"),
+        lambda: history.do("DELETE", f"{crates}/demo/1.0.0/yank"),
+        lambda: put("Other_One", "0.2.0"),
+        lambda: history.do("PUT", f"{crates}/demo/1.0.0/unyank"),
+        lambda: history.do("DELETE", f"{crates}/demo/1.1.0+build/yank"),
+        lambda: delete("other_one", "0.1.0"),
+        lambda: delete("demo", "1.0.0"),
+    ]
+    return _walked(history, steps)
+
+
 def _generic(running: Product) -> History:
     reads = [(path, kind) for path in ("/", "/a/", "/a/b/") for kind in ("text/html", "application/json")]
     reads += [
@@ -180,7 +210,7 @@ def running(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="module")
 def histories(running: Product) -> dict[str, History]:
-    return {"pypi": _pypi(running), "npm": _npm(running), "generic": _generic(running)}
+    return {"pypi": _pypi(running), "npm": _npm(running), "cargo": _cargo(running), "generic": _generic(running)}
 
 
 def _spellings(moment: Moment) -> list[str]:
@@ -262,6 +292,11 @@ def test_the_past_and_a_snapshot_cannot_be_written_to(histories: dict[str, Histo
             *(("DELETE", "/demo/-/demo-1.0.0.tgz/-rev/1"), ("PUT", "/-/package/demo/dist-tags/x")),
             ("DELETE", "/-/package/demo/dist-tags/latest"),
         ],
+        "cargo": [
+            *(("PUT", "/api/v1/crates/new"), ("DELETE", "/api/v1/crates/demo/1.0.0/yank")),
+            *(("PUT", "/api/v1/crates/demo/1.0.0/unyank"), ("PUT", "/api/v1/crates/demo/owners")),
+            ("DELETE", "/api/v1/crates/demo/owners"),
+        ],
         "generic": [
             *(("PUT", "/a/n.txt"), ("DELETE", "/a/x.txt"), ("DELETE", "/a/"), ("PATCH", "/a/x.txt"), ("POST", "/a/")),
             *(("MKCOL", "/n/"), ("MOVE", "/a/x.txt")),
@@ -315,7 +350,7 @@ def test_copying_into_the_past_is_refused_and_out_of_it_works(histories: dict[st
     ],
 )
 def test_times_that_cannot_be_are_said_so(histories: dict[str, History], when: str, status: int) -> None:
-    targets = {"pypi": "/simple/", "npm": "/demo", "generic": "/"}
+    targets = {"pypi": "/simple/", "npm": "/demo", "cargo": "/config.json", "generic": "/"}
     for format_key, history in histories.items():
         reply = history.ask(f"{history.key}@{when}", targets[format_key])
         assert reply.status == status, (format_key, when, reply.status, reply.text)

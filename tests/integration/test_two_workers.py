@@ -53,7 +53,7 @@ def test_what_one_worker_acknowledged_is_at_once_in_the_index_of_the_other(runni
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_of_two_who_publish_the_same_version_at_once_exactly_one_wins(running: Product, format: str) -> None:
-    conflict = {"pypi": 409, "npm": 403, "generic": 409}[format]
+    conflict = {"pypi": 409, "npm": 403, "cargo": 409, "generic": 409}[format]
     together = threading.Barrier(2)
     for number in range(ROUNDS):
         made = [publish(format, f"{format}-libs", "race", f"2.{number}.0", mark) for mark in ("a", "b")]
@@ -72,6 +72,8 @@ def test_of_two_who_publish_the_same_version_at_once_exactly_one_wins(running: P
                 assert "cannot publish over the previously published versions" in refused.json()["error"]
             case "pypi":
                 assert "already exists" in refused.text
+            case "cargo":
+                assert "was published before" in refused.json()["errors"][0]["detail"]
             case _:
                 assert set(refused.json()) == {"code", "message"}
         for worker in (0, 1):
