@@ -125,6 +125,8 @@ def refused(reply: Reply, target: str) -> None:
             assert reply.text.strip()
         case "npm":
             assert set(reply.json()) == {"error", "reason"}
+        case "cargo":
+            assert set(reply.json()) == {"errors"}
         case _:
             assert set(reply.json()) == {"code", "message"}
 
