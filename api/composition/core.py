@@ -21,6 +21,7 @@ from infrastructure.blobs.s3 import S3Blobs
 from infrastructure.blobs.spool import FolderSpool
 from infrastructure.embedded.postgres import running_dsn
 from infrastructure.postgres.events import EventRecorder
+from infrastructure.postgres.patience import watchful
 from infrastructure.postgres.pool import Pool, connection, open_pool
 from infrastructure.postgres.writer import Writer
 from infrastructure.settings import Settings, load_settings
@@ -66,7 +67,7 @@ def database_url(settings: Settings) -> str:
 
 def open_core(settings: Settings, *, max_connections: int | None = None) -> Core:
     """Connect; nothing waits for the database to be there."""
-    dsn = database_url(settings)
+    dsn = watchful(database_url(settings))
     pool = open_pool(
         dsn,
         min_size=settings.database_min_connections,

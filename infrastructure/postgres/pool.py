@@ -12,8 +12,9 @@ from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
 
 from domain.errors import Unavailable
+from infrastructure.postgres.patience import Impatient
 
-Pool: TypeAlias = ConnectionPool[Connection[tuple[Any, ...]]]
+Pool: TypeAlias = ConnectionPool[Impatient]
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def open_pool(
     """
     return ConnectionPool(
         dsn,
+        connection_class=Impatient,
         min_size=min_size,
         max_size=max_size,
         open=True,
@@ -66,7 +68,7 @@ def open_pool(
 def connection(pool: Pool) -> Iterator[Connection[tuple[Any, ...]]]:
     """Borrow a connection. In the block each statement is its own transaction; group them by `.transaction()`.
 
-    Raises DatabaseUnavailable for whatever another attempt may cure: no server, no free connection, a lost
+    Raises DatabaseUnavailable for whatever another attempt may cure: no or a silent server, no free connection, a lost
     connection, a lock or statement time-out, a deadlock. Faults of the statement itself pass unchanged.
     """
     try:

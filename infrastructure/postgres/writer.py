@@ -20,6 +20,7 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from application.log import Guard
 from domain.errors import QuotaExceeded, TooLarge, Unavailable
+from infrastructure.postgres.patience import Impatient
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +33,9 @@ LINGER_SECONDS = 0.0003
 
 GIVE_UP_SECONDS = 5.0
 """How long a command waits for a database that is away before it is answered Unavailable."""
+
+SILENCE_SECONDS = 10.0
+"""How long a batch may take to be stored; after that it is sent again on another connection, and stored once."""
 
 _APPEND = (
     "SELECT es_append(%b::int[], %b::uuid[], %b::bigint[], %b::text[], %b::bytea[], %b::uuid[], "
@@ -102,7 +106,7 @@ class Writer:
         self._pending: deque[Pending] = deque()
         self._wake = threading.Condition()
         self._closing = False
-        self._connection: psycopg.Connection[tuple[list[int | None]]] | None = None
+        self._connection: Impatient | None = None
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -215,13 +219,15 @@ class Writer:
             prepare=True,
         ).fetchone()
         assert row is not None  # noqa: S101 - a function call gives one row
-        return row[0]
+        positions: list[int | None] = row[0]
+        return positions
 
-    def _connected(self) -> psycopg.Connection[tuple[list[int | None]]]:
+    def _connected(self) -> Impatient:
         if self._connection is None:
-            self._connection = psycopg.connect(
+            self._connection = Impatient.connect(
                 self._dsn, autocommit=True, application_name="artifact-keeper log writer", connect_timeout=3
             )
+            self._connection.silence_seconds = SILENCE_SECONDS
             self._connection.execute("SET synchronous_commit = on")
         return self._connection
 

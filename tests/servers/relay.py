@@ -27,6 +27,8 @@ class Relay:
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -36,8 +38,12 @@ class Relay:
         self._do(self._cut())
 
     def mend(self) -> None:
-        """Listen again."""
+        """Listen again, and pass on what was held."""
         self._do(self._mend())
+
+    def hold(self) -> None:
+        """Keep every connection, take new ones, and pass nothing on: a server that hangs."""
+        self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -54,6 +60,7 @@ class Relay:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT_SECONDS)
 
     async def _mend(self) -> None:
+        self._flowing.set()
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
 
@@ -81,17 +88,17 @@ class Relay:
             return
         self._open.add(far_writer)
         try:
-            await asyncio.gather(_pass(reader, far_writer), _pass(far_reader, writer))
+            await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
         finally:
             for one in (writer, far_writer):
                 one.transport.abort()
                 self._open.discard(one)
 
-
-async def _pass(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await source.read(1 << 16):
-            sink.write(data)
-            await sink.drain()
-    if not sink.transport.is_closing():
-        sink.close()
+    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(1 << 16):
+                await self._flowing.wait()
+                sink.write(data)
+                await sink.drain()
+        if not sink.transport.is_closing():
+            sink.close()
