@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
@@ -130,8 +131,9 @@ def _read_models(core: Core) -> Iterator[Progress]:
             raise Unavailable("the read models are behind the log and do not catch up: see 'artifact-keeper verify'")
         yield progress
     finally:
-        progress.stop()
-        projector.stop()
+        with ThreadPoolExecutor(2) as ending:  # either may wait out a second
+            ending.submit(progress.stop)
+            ending.submit(projector.stop)
 
 
 def _wired(core: Core, command: str, progress: Progress) -> Administration:

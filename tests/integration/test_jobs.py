@@ -28,6 +28,11 @@ from tests.integration.test_admin_cli import Operate, command  # noqa: F401 - a 
 Connect = Callable[[], AbstractContextManager[Connection[tuple[Any, ...]]]]
 
 
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infrastructure.queue.TICK_SECONDS", 0.1)
+
+
 @pytest.fixture
 def connect(fresh_postgres_dsn: str) -> Iterator[Connect]:
     with psycopg.connect(fresh_postgres_dsn, autocommit=True) as own:
@@ -80,7 +85,7 @@ def test_a_due_job_is_run_once_by_one_of_several_workers_and_then_is_due_again(
     sweep = Job("sweep", 3600, lambda: runs.append(threading.current_thread().name))
     with working(connect, url, sweep), working(connect, url, sweep):
         eventually(lambda: board.states() and state_of(board).done_at)
-        time.sleep(2.5)
+        time.sleep(0.6)
         assert len(runs) == 1
         state = state_of(board)
         assert (state.failures, state.error, state.running) == (0, None, False)
@@ -128,7 +133,7 @@ def test_jobs_wait_while_the_queue_is_away_and_run_when_it_is_back(
     valkey.stop()
     with working(connect, url, Job("sweep", 3600, lambda: runs.append(time.monotonic()))):
         eventually(lambda: board.states() and state_of(board).queued_at)
-        time.sleep(1.0)
+        time.sleep(0.3)
         assert runs == []
         state = state_of(board)
         assert state.started_at is None
@@ -178,7 +183,7 @@ def test_a_job_under_way_says_so_and_is_not_begun_again(connect: Connect, board:
     with working(connect, url, Job("sweep", 3600, sweep)):
         eventually(lambda: board.states() and state_of(board).running)
         board.enqueue("sweep")
-        time.sleep(2.5)
+        time.sleep(0.6)
         assert runs == [1]
         let_go.set()
         eventually(lambda: state_of(board).done_at)
