@@ -102,7 +102,9 @@ def test_a_table_has_every_column_in_order() -> None:
     assert msgspec.json.decode(row["event"])["path"] == "six-1.whl"
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)"]
+)
 def test_no_cell_is_taken_for_a_formula(text: str) -> None:
     assert _table(item(_published(text), _by_alice()))[0]["path"] == f"'{text}"
 

@@ -10,11 +10,13 @@ import msgspec
 import pytest
 
 from application.auditing import (
+    ACTOR_KINDS,
     OUTCOMES,
     REDACTED,
     RULES,
     AuditQuery,
     actions_of,
+    checked_actor_kind,
     checked_outcome,
     entry_of,
     rule_of,
@@ -205,3 +207,27 @@ def test_an_unknown_outcome_is_refused() -> None:
     assert [checked_outcome(text) for text in OUTCOMES] == list(OUTCOMES)
     with pytest.raises(Invalid):
         checked_outcome("maybe")
+
+
+def test_an_unknown_kind_of_actor_is_refused() -> None:
+    assert [checked_actor_kind(text) for text in ACTOR_KINDS] == list(ACTOR_KINDS)
+    with pytest.raises(Invalid):
+        checked_actor_kind("robot")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"since": datetime(2026, 2, 2, tzinfo=UTC), "until": datetime(2026, 2, 1, tzinfo=UTC)},
+        {"first": 2, "last": 1},
+    ],
+)
+def test_a_range_that_ends_before_it_begins_is_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        AuditQuery(**asked).checked()
+
+
+def test_a_range_of_one_moment_or_one_position_is_none_of_these() -> None:
+    moment = datetime(2026, 2, 2, tzinfo=UTC)
+    query = AuditQuery(since=moment, until=moment, first=7, last=7)
+    assert query.checked() is query
