@@ -59,9 +59,9 @@ def built_jar(group: str = "com.acme", artifact: str = "demo", version: str = "1
 
 
 def plugin_jar(group: str = "com.acme.tools", artifact: str = "hello-maven-plugin", prefix: str = "hello") -> bytes:
-    """The jar of a plugin."""
+    """The jar of a plugin, version 1.0."""
     descriptor = (
         f"<plugin><name>Hello</name><groupId>{group}</groupId><artifactId>{artifact}</artifactId>"
-        f"<goalPrefix>{prefix}</goalPrefix></plugin>"
+        f"<version>1.0</version><goalPrefix>{prefix}</goalPrefix></plugin>"
     )
     return jar({"META-INF/maven/plugin.xml": descriptor})
