@@ -121,6 +121,7 @@ $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 			-r requirements/old-pip.txt -d $(CLIENTS)/old-pip; \
 	fi
 	@sh requirements/tools.sh
+	@sh requirements/maven.sh
 	@sh requirements/node.sh
 	$(NPM_INSTALL) --prefix $(CLIENTS)/pnpm $(PNPM)
 	$(NPM_INSTALL) --prefix $(CLIENTS)/yarn $(YARN_CLASSIC)
