@@ -1,24 +1,20 @@
-"""What storing bytes costs, as ratios within one run: hashing, writing, flushing, keeping, leasing.
+"""What storing bytes costs: hashing, writing, flushing, keeping, leasing.
 
-    python -m benchmarks.blobs [--directory PATH]
-
-Each ratio is to the first line of its block (how much of its speed is left), from medians of interleaved rounds, so that
-noise of the machine falls on all alike. A line that misses its limit is marked, and the exit status is then 1.
+Each ratio is to the first line of its block (how much of its speed is left), from medians of interleaved rounds.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.figures import Figure
 from infrastructure.blobs.folder import FolderBlobs
 from infrastructure.blobs.leases import PostgresLeases
 from infrastructure.blobs.spool import FolderSpool
@@ -147,12 +143,9 @@ def microseconds(seconds: float) -> str:
     return f"{seconds * 1e6:,.0f} us"
 
 
-def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--directory", type=Path, help="where to write; default: the system's temporary directory")
-    chosen = arguments.parse_args()
-    missed = 0
-    with tempfile.TemporaryDirectory(prefix="ak-", dir=chosen.directory) as name:
+def figures() -> Iterator[Figure]:
+    """Each line against the first of its block."""
+    with tempfile.TemporaryDirectory(prefix="ak-") as name:
         root = Path(name)
         root.chmod(0o711)
         folder = Folder(root / "blobs")
@@ -162,13 +155,7 @@ def main() -> int:
             "PostgreSQL": lambda: leasing(root / "database"),
         }
         for title, measure in sections.items():
-            for row in measure():
-                late = row.ratio < row.limit
-                missed += late
-                print(f"{title:10} {row.name:30} {row.ratio:6.2f}  {row.absolute:>12}{'   MISSED' if late else ''}")
-            print()
-    return 1 if missed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            first, *others = measure()
+            for row in others:
+                what = f"bytes: {title}: {row.name}, of {first.name}"
+                yield Figure(what, row.absolute, first.absolute, row.ratio, least=row.limit or None)

@@ -5,12 +5,11 @@ Each command is one new stream with one event of about 400 bytes; both run on th
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -19,6 +18,7 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 
 from application.log import Change, EventLog
+from benchmarks.figures import Figure, rate
 from domain.artifact import ArtifactPublished
 from infrastructure.embedded import EmbeddedPostgres
 from infrastructure.postgres.events import EventRecorder
@@ -27,6 +27,11 @@ from infrastructure.postgres.pool import open_pool
 from infrastructure.postgres.writer import Writer
 
 SECONDS = 3.0
+ROUNDS = 3
+LEADS = {1: 0.8, 8: 3.0, 64: 5.0}
+"""Callers to the least ratio."""
+
+COMMANDS_PER_SECOND = 10_000
 
 
 @dataclass
@@ -77,45 +82,41 @@ def library(recorder: PostgresApplicationRecorder) -> Callable[[], None]:
     return command
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=SECONDS)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ak-") as folder:
-        Path(folder).chmod(0o711)
-        with EmbeddedPostgres(Path(folder)) as server:
+def figures() -> Iterator[Figure]:
+    """By 1, 8 and 64 callers."""
+    with tempfile.TemporaryDirectory(prefix="ak-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        with EmbeddedPostgres(folder) as server:
             dsn = server.dsn()
             migrate(dsn)
-            pool = open_pool(dsn, max_size=8)
-            writer = Writer(dsn)
-            log = EventLog(EventRecorder(pool, writer))
+            pool, writer = open_pool(dsn, max_size=8), Writer(dsn)
             datastore = PostgresDatastore(
-                dbname="artifact_keeper", host=str(Path(folder) / "run"), port="5432", user="artifact_keeper", password="",
+                dbname="artifact_keeper", host=str(folder / "run"), port="5432", user="artifact_keeper", password="",
                 pool_size=32, max_overflow=40,
             )  # fmt: skip
             recorder = PostgresApplicationRecorder(datastore, events_table_name="library_events")
             recorder.create_table()
-            print(
-                f"{'callers':>8} {'ours/s':>9} {'p50 ms':>8} {'p99 ms':>8} {'library/s':>10} {'p99 ms':>8} {'ratio':>7}"
-            )
-            for callers in (1, 8, 64):
-                rounds = [
-                    (drive(ours(log), callers, arguments.seconds), drive(library(recorder), callers, arguments.seconds))
-                    for _ in range(arguments.rounds)
-                ]
-                mine, theirs = sorted(rounds, key=lambda pair: pair[0].per_second / pair[1].per_second)[
-                    len(rounds) // 2
-                ]
-                ratio = statistics.median(a.per_second / b.per_second for a, b in rounds)
-                print(
-                    f"{callers:>8} {mine.per_second:>9.0f} {mine.p50_ms:>8.2f} {mine.p99_ms:>8.2f} "
-                    f"{theirs.per_second:>10.0f} {theirs.p99_ms:>8.2f} {ratio:>7.1f}"
-                )
-            datastore.close()
-            writer.close()
-            pool.close()
+            try:
+                commands = ours(EventLog(EventRecorder(pool, writer))), library(recorder)
+                for callers, least in LEADS.items():
+                    yield from compare(*commands, callers, least)
+            finally:
+                datastore.close()
+                writer.close()
+                pool.close()
 
 
-if __name__ == "__main__":
-    main()
+def compare(mine: Callable[[], None], theirs: Callable[[], None], callers: int, least: float) -> Iterator[Figure]:
+    rounds = [(drive(mine, callers, SECONDS), drive(theirs, callers, SECONDS)) for _ in range(ROUNDS)]
+    middle = statistics.median(ours.per_second for ours, _ in rounds)
+    yield Figure(
+        f"durable commands, {callers} callers, against the library's recorder", rate(middle),
+        rate(statistics.median(library.per_second for _, library in rounds)),
+        statistics.median(ours.per_second / library.per_second for ours, library in rounds), least=least,
+    )  # fmt: skip
+    if callers == max(LEADS):
+        yield Figure(
+            f"durable commands, {callers} callers", rate(middle),
+            f"p99 {statistics.median(ours.p99_ms for ours, _ in rounds):.1f} ms", middle, "/s", least=COMMANDS_PER_SECOND,
+        )  # fmt: skip

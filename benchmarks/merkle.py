@@ -1,42 +1,25 @@
-"""What provability costs, as ratios to plainly hashing the same entries, all in one run.
-
-    python -m benchmarks.merkle [--events 100000]
-
-Each ratio says how much of the speed of the first line is left; medians of interleaved rounds. A line that misses its
-limit is marked, and the exit status is then 1.
-"""
+"""What provability costs, as ratios to plainly hashing the same entries; medians of interleaved rounds."""
 
 from __future__ import annotations
 
-import argparse
 import io
-import shutil
 import statistics
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
-import psycopg
-
-from application.log import Recorded
+from benchmarks.figures import Figure, microseconds, rate
 from domain.bundle import Head, LeafHashes, Line, LoggedEvent, SignedCheckpoint, format_line, read_lines
 from domain.bundle_audit import audit
-from domain.event import SYSTEM, Unknown
 from domain.merkle import leaf_hash, verify_consistency, verify_inclusion
 from domain.notes import TreeHead, format_tree_head, parse_verifier_key, sign_note
 from domain.tiles import Tile, TiledTree, consistency_proof, inclusion_proof
-from infrastructure.embedded import EmbeddedPostgres
-from infrastructure.embedded.postgres import ROLE, SUPERUSER
-from infrastructure.postgres.migrate import migrate
 from infrastructure.signing.ed25519 import Ed25519Signer, Ed25519Verifier
-from projections.transparency.fold import Transparency
 
+EVENTS = 100_000
 BATCH = 1_000
 ROUNDS = 5
 STATE_BYTES = 440
@@ -52,24 +35,29 @@ class Row(NamedTuple):
     limit: float
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=100_000, help="size of the log (default: %(default)s)")
-    count = parser.parse_args().events
-    logged = events(count)
+def figures() -> Iterator[Figure]:
+    """Trees and audits against plain hashing, then single proofs."""
+    logged = events(EVENTS)
     entries = [event.entry() for event in logged]
     bundle = bundle_of(logged)
     rows = [
-        Row("plain SHA-256 of the entries", lambda: [sha256(entry).digest() for entry in entries], 1),
         Row("leaves, tiles, root per 1,000", lambda: grow([leaf_hash(entry) for entry in entries]), 0.2),
         Row("events to entries to tree", lambda: grow([event.leaf() for event in logged]), 0.1),
         Row("audit of a bundle, parsed and proven", lambda: check(bundle), 0.03),
     ]
-    missed = print_rates(rows, count)
-    print_proofs(logged)
-    print_projection(logged)
-    sys.exit(1 if missed else 0)
+    plain = Row("plain SHA-256 of the entries", lambda: [sha256(entry).digest() for entry in entries], 1)
+    samples = {row.name: [seconds(row.work)] for row in (plain, *rows)}
+    for _ in range(ROUNDS - 1):
+        for row in (plain, *rows):
+            samples[row.name].append(seconds(row.work))
+    least = statistics.median(samples[plain.name])
+    for row in rows:
+        taken = statistics.median(samples[row.name])
+        yield Figure(
+            f"proofs: {row.name}, of {plain.name}", rate(EVENTS / taken), rate(EVENTS / least), least / taken,
+            least=row.limit,
+        )  # fmt: skip
+    yield from proofs(logged)
 
 
 def events(count: int) -> list[LoggedEvent]:
@@ -120,22 +108,6 @@ def check(bundle: bytes) -> None:
     assert audit(read_lines(io.BytesIO(bundle)), [VERIFIER]).verified
 
 
-def print_rates(rows: Sequence[Row], count: int) -> bool:
-    """Interleaved rounds; whether a limit was missed."""
-    samples: dict[str, list[float]] = {row.name: [] for row in rows}
-    for _ in range(ROUNDS):
-        for row in rows:
-            samples[row.name].append(seconds(row.work))
-    base = statistics.median(samples[rows[0].name])
-    missed = False
-    for row in rows:
-        taken = statistics.median(samples[row.name])
-        mark = "" if base / taken >= row.limit else f"  MISSED {row.limit}"
-        missed = missed or bool(mark)
-        print(f"{row.name:<40}{base / taken:>7.2f}{count / taken:>14,.0f}/s{mark}")
-    return missed
-
-
 class Tiles(dict[tuple[int, int], bytes]):
     """Tiles in memory."""
 
@@ -148,7 +120,7 @@ class Tiles(dict[tuple[int, int], bytes]):
         return self[level, index][: width * 32]
 
 
-def print_proofs(logged: Sequence[LoggedEvent]) -> None:
+def proofs(logged: Sequence[LoggedEvent]) -> Iterator[Figure]:
     """What one proof costs, made and verified, without storage; and a signature."""
     leaves = [event.leaf() for event in logged]
     tree, tiles, size = TiledTree(), Tiles(), len(leaves)
@@ -168,48 +140,7 @@ def print_proofs(logged: Sequence[LoggedEvent]) -> None:
         "verify its signature": lambda: VERIFIER.verify(text.encode(), signature),
     }.items():
         taken = statistics.median(seconds(work) for _ in range(200))
-        print(f"{name:<40}{taken * 1e6:>7.0f} us")
-
-
-def print_projection(logged: Sequence[LoggedEvent]) -> None:
-    """The projection with its database: batches of 5,000 and of 200, checkpoints included."""
-    recorded = [
-        Recorded(
-            event.position,
-            event.recorded_at,
-            event.stream,
-            event.version,
-            event.topic,
-            None,
-            Unknown(topic=event.topic, raw=b""),
-            SYSTEM,
-            event.state,
-        )
-        for event in logged
-    ]
-    directory = Path(tempfile.mkdtemp(prefix="ak-bench-"))
-    directory.chmod(0o711)
-    try:
-        with EmbeddedPostgres(directory) as server:
-            for number, batch in enumerate((5_000, 200)):
-                with psycopg.connect(server.dsn("postgres", SUPERUSER), autocommit=True) as root:
-                    root.execute(f"CREATE DATABASE bench{number} OWNER {ROLE}".encode())
-                migrate(server.dsn(f"bench{number}"))
-                some = recorded[: len(recorded) if batch > BATCH else len(recorded) // 5]
-                taken = seconds(lambda: fold(server.dsn(f"bench{number}"), some, batch))  # noqa: B023 - called at once
-                print(f"{f'projection in batches of {batch:,}':<40}{len(some) / taken:>21,.0f}/s")
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def fold(dsn: str, recorded: Sequence[Recorded], batch: int) -> None:
-    """What the runner does."""
-    projection = Transparency(KEY)
-    with psycopg.connect(dsn, autocommit=True) as work:
-        work.execute("SET synchronous_commit = off")
-        for start in range(0, len(recorded), batch):
-            with work.transaction(), work.cursor() as cursor:
-                projection.apply(cursor, recorded[start : start + batch])
+        yield Figure(f"proofs: {name}", microseconds(taken), "", taken * 1e6, " us")
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -217,7 +148,3 @@ def seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
-
-
-if __name__ == "__main__":
-    main()
