@@ -63,7 +63,7 @@ integration: $(VENV)/.dev ## tests with real servers, which they start themselve
 	$(PYTEST) tests/integration -n $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: clients
-clients: $(VENV)/.dev $(CLIENTS)/.ready ## tests that drive pip, uv, poetry, twine, npm, pnpm, yarn, curl, rclone and their kin
+clients: $(VENV)/.dev $(CLIENTS)/.ready ## tests that drive pip, uv, poetry, twine, npm, pnpm, yarn, cargo, curl, rclone and their kin
 	$(PYTEST) tests/clients -n $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: bench
@@ -131,6 +131,7 @@ $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 	@ln -sf ../pnpm/node_modules/.bin/pnpm $(CLIENTS)/bin/pnpm
 	@ln -sf ../yarn/node_modules/.bin/yarn $(CLIENTS)/bin/yarn
 	@ln -sf ../yarn-berry/node_modules/.bin/yarn $(CLIENTS)/bin/yarn-berry
+	@sh requirements/rust.sh $(CLIENTS)/bin
 	@touch $@
 
 $(CLIENTS)/.peers: requirements/peers.txt requirements/verdaccio.json Makefile

@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.harness import Reply, multipart
 from tests.integration.product import Product, product
+from tests.samples.cargo import make as cargo_make
 from tests.samples.npm import make
 from tests.samples.pypi.make import wheel
 
@@ -271,6 +272,21 @@ def test_a_tarball_is_read_as_npm_reads_it(running: Product) -> None:
     assert packages("PUT", "artifacts/x.tgz", other).status == 403
     for junk in (b"junk", make.tarball(name="../x", version="1.0.0"), make.tarball(name="x", version="one")):
         assert packages("PUT", "artifacts/x/-/x-1.0.0.tgz", junk).status == 400
+
+
+def test_a_crate_is_read_as_cargo_reads_it(running: Product) -> None:
+    packages = Shelf(running, "cargo")
+    content = cargo_make.crate("Demo", "1.0.0+x")
+    stored = packages.put("anywhere/x.crate", content)
+    assert (stored["path"], stored["name"], stored["version"]) == ("demo/1.0.0/demo-1.0.0.crate", "Demo", "1.0.0+x")
+    assert packages.put("again.crate", content)["id"] == stored["id"]
+    line = running.call("GET", f"/cargo/{packages.key}/de/mo/demo").json()
+    assert (line["name"], line["vers"], line["cksum"]) == ("Demo", "1.0.0+x", sha256(content))
+    assert packages("GET", "download/demo/1.0.0/demo-1.0.0.crate").body == content
+    for other in (cargo_make.crate("Demo", "1.0.0"), cargo_make.crate("demo", "2.0.0")):
+        assert packages("PUT", "artifacts/x.crate", other).status == 409
+    for junk in (b"junk", cargo_make.crate("Demo", "2.0.0", toml=cargo_make.manifest("Demo", "3.0.0"))):
+        assert packages("PUT", "artifacts/demo/2.0.0/demo-2.0.0.crate", junk).status == 400
 
 
 def test_ids_lead_to_artifacts_and_what_is_known_of_them(running: Product, shelf: Shelf) -> None:

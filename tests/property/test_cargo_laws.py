@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from application.formats.cargo.archive import read_files
 from application.formats.cargo.manifest import parse_manifest
-from application.formats.cargo.metadata import read_crate
+from application.formats.cargo.metadata import read_alone, read_crate
 from application.formats.cargo.names import (
     VersionInvalid,
     crate_key,
@@ -118,6 +118,8 @@ def test_any_bytes_are_a_crate_or_are_refused(data: bytes) -> None:
     for content in (data, gzip.compress(data), pack([("demo-1.0.0/Cargo.toml", data)])):
         with contextlib.suppress(Invalid):
             read_crate(io.BytesIO(content), parse_announced(json.dumps(announced()).encode()), ())
+        with contextlib.suppress(Invalid):
+            read_alone(io.BytesIO(content))
 
 
 edits = st.lists(st.tuples(st.integers(0, 2**16), st.binary(max_size=4), st.integers(0, 4)), min_size=1, max_size=6)

@@ -3,6 +3,7 @@
 from application.format import Format
 from application.formats.cargo.dialect import answer_error
 from application.formats.cargo.names import order_key
+from application.formats.cargo.publishing import deposit
 from application.formats.cargo.routes import PEOPLE, ROUTES
 
 FORMAT = Format(
@@ -15,4 +16,5 @@ FORMAT = Format(
     error=answer_error,
     order=order_key,
     overwrite="burn",
+    deposit=deposit,
 )

@@ -20,6 +20,7 @@ _BLOCK = 512
 _CHUNK_BYTES = 64 * 1024
 _MAX_ENTRIES = 100_000
 _MAX_PATH_CHARS = 4096
+_MAX_TOP_CHARS = 512
 _GNU_MAGIC = b"ustar  \x00"
 _FILES = (tarfile.REGTYPE, tarfile.AREGTYPE)
 
@@ -58,6 +59,12 @@ def read_files(file: BinaryIO, top: str, wanted: Collection[str], max_bytes: int
         stream.skip(-size_bytes % _BLOCK)
     stream.finish()
     return found
+
+
+def top_folder(file: BinaryIO) -> str:
+    """The folder in which the first entry of the crate is. Raises CrateMalformed."""
+    path, _ = next(_entries(_Gunzip(file)), ("", 0))
+    return path.partition("/")[0][:_MAX_TOP_CHARS]
 
 
 def _entries(stream: _Gunzip) -> Iterator[tuple[str, int]]:

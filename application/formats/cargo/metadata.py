@@ -11,7 +11,7 @@ from typing import BinaryIO, ClassVar
 
 import msgspec
 
-from application.formats.cargo.archive import CrateMalformed, read_files
+from application.formats.cargo.archive import CrateMalformed, read_files, top_folder
 from application.formats.cargo.dependencies import Dependency
 from application.formats.cargo.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from application.formats.cargo.upload import Announced
@@ -36,19 +36,34 @@ def read_crate(file: BinaryIO, announced: Announced, own_indexes: Collection[str
     registry that the request names, since the crate names every one by the address that its author used.
     Raises CrateMalformed, ManifestMalformed and what that raises, ManifestMismatch.
     """
-    top = f"{announced.name}-{announced.version}"
-    found = read_files(file, top, (MANIFEST,), MAX_MANIFEST_BYTES).get(MANIFEST)
-    if found is None:
-        raise CrateMalformed(f"no {top}/{MANIFEST}")
-    manifest = parse_manifest(found)
+    manifest = _read_manifest(file, f"{announced.name}-{announced.version}")
     _compare(announced, manifest)
     dependencies = tuple(_at_home(dependency, own_indexes) for dependency in announced.dependencies)
     return msgspec.structs.replace(manifest, dependencies=dependencies)
 
 
+def read_alone(file: BinaryIO) -> Manifest:
+    """The release that a crate describes by itself. Dependencies are from where its author took them.
+
+    Raises CrateMalformed, ManifestMalformed and what that raises.
+    """
+    top = top_folder(file)
+    manifest = _read_manifest(file, top)
+    if top != f"{manifest.name}-{manifest.version}":
+        raise CrateMalformed(f"its folder is {top!r}, {MANIFEST} says {manifest.name} {manifest.version}")
+    return manifest
+
+
 def registry_address(url: str) -> str:
     """The address of an index without what its spellings differ in."""
     return url.removeprefix("sparse+").rstrip("/")
+
+
+def _read_manifest(file: BinaryIO, top: str) -> Manifest:
+    found = read_files(file, top, (MANIFEST,), MAX_MANIFEST_BYTES).get(MANIFEST)
+    if found is None:
+        raise CrateMalformed(f"no {top}/{MANIFEST}")
+    return parse_manifest(found)
 
 
 def _at_home(dependency: Dependency, own_indexes: Collection[str]) -> Dependency:

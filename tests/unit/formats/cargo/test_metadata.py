@@ -12,7 +12,7 @@ from application.formats.cargo import archive
 from application.formats.cargo.archive import CrateMalformed
 from application.formats.cargo.dependencies import DependencyInvalid
 from application.formats.cargo.manifest import CRATES_IO, Manifest, ManifestMalformed, parse_manifest
-from application.formats.cargo.metadata import ManifestMismatch, read_crate, registry_address
+from application.formats.cargo.metadata import ManifestMismatch, read_alone, read_crate, registry_address
 from application.formats.cargo.names import NameInvalid, VersionInvalid
 from application.formats.cargo.requirements import RequirementInvalid
 from application.formats.cargo.upload import MAX_JSON_BYTES, UploadMalformed, parse_announced, read_upload
@@ -82,7 +82,12 @@ def refused(content: bytes, match: str, **document: Any) -> None:
 
 
 def test_a_crate_with_every_kind_of_dependency_is_read() -> None:
-    package: dict[str, Any] = {"links": "z", "rust_version": "1.70", "keywords": ["a"], "homepage": "https://example.org"}
+    package: dict[str, Any] = {
+        "links": "z",
+        "rust_version": "1.70",
+        "keywords": ["a"],
+        "homepage": "https://example.org",
+    }
     found = read(
         announced(deps=DEPENDENCIES, features=FEATURES, links="z"),
         crate(toml=manifest(tables=TABLES, **package)),
@@ -109,6 +114,31 @@ def test_underscores_of_old_manifests_are_read() -> None:
 def test_a_path_longer_than_a_header_holds_is_read() -> None:
     extra = {f"src/{'deep/' * 40}mod.rs": b"//"}
     assert read(announced(), crate(extra=extra)).name == "demo"
+
+
+def test_a_crate_alone_says_what_it_is_and_whence_its_dependencies_come() -> None:
+    found = read_alone(io.BytesIO(crate("Demo", "1.0.0+x", toml=manifest("Demo", "1.0.0+x", tables=TABLES))))
+    assert (found.name, found.version) == ("Demo", "1.0.0+x")
+    assert {one.name: one.registry for one in found.dependencies} == {
+        "opt": OURS,
+        **dict.fromkeys(("ren", "cc", "lin", "dev"), CRATES_IO),
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "cut short"),
+        (pack([]), "no /Cargo.toml"),
+        (pack([("Cargo.toml", manifest())]), "is not inside the folder"),
+        (pack([("other/Cargo.toml", manifest())]), "its folder is 'other', Cargo.toml says demo 1.0.0"),
+        (pack([("demo-1.0.0/Cargo.toml", manifest()), ("x/y", b"")]), "is not inside the folder 'demo-1.0.0'"),
+        (pack([("../Cargo.toml", manifest())]), "its folder is '..'"),
+    ],
+)
+def test_a_crate_alone_is_read_as_strictly(content: bytes, match: str) -> None:
+    with pytest.raises(CrateMalformed, match=match):
+        read_alone(io.BytesIO(content))
 
 
 # the frame
