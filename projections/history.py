@@ -131,4 +131,4 @@ class HistoryTable:
 
 
 def _arrays(columns: Sequence[Column]) -> str:
-    return ", ".join(f"%s::{column.type}[]" for column in columns)
+    return ", ".join(f"%b::{column.type}[]" for column in columns)

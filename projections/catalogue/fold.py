@@ -165,7 +165,7 @@ class CatalogueProjection(Projection):
         if self._revisions:
             cursor.execute(
                 "INSERT INTO view_revision (repository, scope, revision) "
-                "SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bigint[])",
+                "SELECT * FROM unnest(%b::uuid[], %b::text[], %b::bigint[])",
                 [list(part) for part in zip(*self._revisions, strict=True)],
                 prepare=True,
             )
@@ -355,7 +355,7 @@ class CatalogueProjection(Projection):
         if self._blobs:
             cursor.execute(
                 "INSERT INTO view_blob (sha256, artifact, since, repository, size_bytes) "
-                "SELECT * FROM unnest(%s::text[], %s::uuid[], %s::bigint[], %s::uuid[], %s::bigint[]) "
+                "SELECT * FROM unnest(%b::text[], %b::uuid[], %b::bigint[], %b::uuid[], %b::bigint[]) "
                 "ON CONFLICT DO NOTHING",
                 [list(part) for part in zip(*self._blobs, strict=True)],
                 prepare=True,
