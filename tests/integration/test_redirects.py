@@ -69,6 +69,12 @@ def test_a_large_file_is_fetched_from_the_store_by_a_signed_address(redirecting:
     assert followed(location, Range="bytes=10-19")[:2] == (206, LARGE[10:20])
 
 
+def test_the_management_api_sends_there_too(redirecting: Product) -> None:
+    reply = redirecting.call("GET", "/api/v1/repositories/files/download/large.bin")
+    assert (reply.status, reply.header("x-artifact-storage")) == (302, "redirect-s3")
+    assert followed(reply.header("location"))[1] == LARGE
+
+
 def test_what_no_signature_is_good_for_is_answered_here(redirecting: Product) -> None:
     head = redirecting.call("HEAD", "/general/files/large.bin")
     assert (head.status, head.header("content-length")) == (200, str(len(LARGE)))
