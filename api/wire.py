@@ -196,6 +196,7 @@ class Wire:
         max_upload_bytes: int | None,
         redirects: Redirects | None = None,
         record_download: Callable[[Download], None] | None = None,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         every = [mounted for format_ in formats for mounted in _mounts(format_)]
         self._mounted = {mounted.prefix: mounted for mounted in every}
@@ -210,6 +211,7 @@ class Wire:
         self._max_upload_bytes = max_upload_bytes
         self._redirects = redirects
         self._record_download = record_download
+        self._max_waiting = max_waiting
         self._waiting = 0
         self._plans: dict[tuple[bytes, bytes, str, str], Plan] = {}
         self._past: dict[tuple[UUID, str, int], int] = {}
@@ -536,7 +538,7 @@ class Wire:
         return await send_answer(answer, incoming.method, extra, exchange.send)
 
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        if self._waiting >= MAX_WAITING:
+        if self._waiting >= self._max_waiting:
             raise Unavailable("the server is busy; try again in a moment")
         self._waiting += 1
         try:

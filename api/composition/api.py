@@ -176,6 +176,7 @@ def wire_api(core: Core) -> Api:
         pool=pool,
         cache_bytes=settings.document_cache_bytes,
         max_upload_bytes=settings.max_upload_bytes or None,
+        max_waiting=settings.max_concurrency,
         redirects=compose_redirects(core),
         record_download=recorder.record,
     )

@@ -359,3 +359,32 @@ def _read_models_agree(outages: Outages) -> None:
     assert app.progress.reached(("catalogue", "access", "audit", "search", "transparency"), head, RECOVER_SECONDS)
     with psycopg.connect(app.settings.database_url) as own:
         assert own.execute("SELECT projection FROM es_tracking WHERE failed_at IS NOT NULL").fetchall() == []
+
+
+def test_more_at_once_than_a_worker_may_have_are_sent_away(
+    fresh_postgres_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    with product(fresh_postgres_dsn, tmp_path, GLOBAL_MAX_CONCURRENCY="3", AK_API_THREADS="4") as running:
+        running.repository("files", "generic")
+        running.done("PUT", "/generic/files/a.txt", b"a")
+        catalogue = running.workers[0].app.catalogue
+        found = catalogue.artifact
+
+        def slow(*arguments: object, **options: object) -> object:
+            release.wait(20)
+            return found(*arguments, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(catalogue, "artifact", slow)
+        with ThreadPoolExecutor(6) as threads:
+            asked = [
+                threads.submit(running.call, "GET", f"/generic/files/{number}.txt", auth=running.admin)
+                for number in range(6)
+            ]
+            _eventually(lambda: sum(one.done() for one in asked) == 3)
+            release.set()
+            replies = [one.result() for one in asked]
+        assert sorted(reply.status for reply in replies) == [404, 404, 404, 503, 503, 503]
+        for reply in replies:
+            if reply.status == 503:
+                refused(reply, "/generic/")
