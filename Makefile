@@ -138,6 +138,7 @@ $(CLIENTS)/.peers: requirements/peers.txt requirements/verdaccio.json Makefile
 	@PYTHON="$(PYTHON)" sh requirements/venv.sh $(CLIENTS)/peers
 	$(CLIENTS)/peers/bin/python -m pip install --quiet --no-input --require-hashes -r requirements/peers.txt
 	@sh requirements/node.sh
+	@sh requirements/measure.sh
 	@mkdir -p $(CLIENTS)/verdaccio && cp requirements/verdaccio.json $(CLIENTS)/verdaccio/package.json
 	$(NPM_INSTALL) --prefix $(CLIENTS)/verdaccio
 	@touch $@

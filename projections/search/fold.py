@@ -42,7 +42,7 @@ _NAMES = ", ".join(name for name, _ in _FIELDS)
 _ADD = (
     f"INSERT INTO view_search ({_NAMES}) "
     f"SELECT {', '.join(name + '::tsvector' * (name == 'words') for name, _ in _FIELDS)} "
-    f"FROM unnest({', '.join(f'%s::{kind}[]' for _, kind in _FIELDS)}) AS new ({_NAMES}) "
+    f"FROM unnest({', '.join(f'%b::{kind}[]' for _, kind in _FIELDS)}) AS new ({_NAMES}) "
     "ON CONFLICT (artifact) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name, _ in _FIELDS if name != "artifact")
 )
@@ -64,7 +64,7 @@ _PACKAGE_FIELDS: tuple[tuple[str, str], ...] = (
 )
 _ADD_PACKAGES = (
     f"INSERT INTO view_search_package ({', '.join(name for name, _ in _PACKAGE_FIELDS)}) "
-    f"SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for _, kind in _PACKAGE_FIELDS)}) "
+    f"SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for _, kind in _PACKAGE_FIELDS)}) "
     "ON CONFLICT (package_id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name, _ in _PACKAGE_FIELDS if name != "package_id")
 )
