@@ -359,7 +359,8 @@ SECTIONS: tuple[Section, ...] = (
                 "instance_key",
                 Computed("generated outside production, kept in AK_DATA_DIR", lambda _: None),
                 TEXT,
-                "Wraps the keys that seal personal data; the same for all processes, and never to be changed or lost",
+                "Wraps the keys that seal personal data, makes the one that signs npm packages; "
+                "the same for all processes, never to be changed or lost",
                 secret=True,
             ),
             Setting(

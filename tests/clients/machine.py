@@ -17,7 +17,7 @@ import pytest
 CLIENTS = Path(os.environ.get("AK_CLIENTS", Path(__file__).parents[2] / ".clients"))
 """Where `make clients` puts them."""
 
-SECONDS = 180
+SECONDS = 300
 _NOWHERE = "http://127.0.0.1:9"
 
 _ENVIRONMENT = {
