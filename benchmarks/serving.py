@@ -70,7 +70,7 @@ def index_figures(places: Mapping[str, tuple[Server, str]]) -> Iterator[Figure]:
     loads = measured(places)
     rates = {name: [load.rate.per_second for load in these] for name, these in loads.items()}
     costs = {name: [load.cpu for load in these] for name, these in loads.items()}
-    ours, middle = loads["ours"], {name: statistics.median(values) for name, values in rates.items()}
+    middle = {name: statistics.median(values) for name, values in rates.items()}
     for name, least in (("bare", 0.6), ("nginx", 0.2)):
         yield Figure(
             f"index page against {name}", rate(middle["ours"]), rate(middle[name]), ratio(rates["ours"], rates[name]),
@@ -80,11 +80,13 @@ def index_figures(places: Mapping[str, tuple[Server, str]]) -> Iterator[Figure]:
         "index page: processor, against bare", microseconds(statistics.median(costs["ours"])),
         microseconds(statistics.median(costs["bare"])), ratio(costs["ours"], costs["bare"]), most=1.5,
     )  # fmt: skip
-    spread = statistics.median(load.rate.p99 / load.rate.p50 for load in ours)
-    p50, p99 = (statistics.median(getattr(load.rate, name) for load in ours) for name in ("p50", "p99"))
+    spreads = {
+        name: statistics.median(load.rate.p99 / load.rate.p50 for load in these) for name, these in loads.items()
+    }
+    p50, p99 = (statistics.median(getattr(load.rate, name) for load in loads["ours"]) for name in ("p50", "p99"))
     yield Figure(
-        "index page: p99 against median", milliseconds(p99), milliseconds(p50), spread,
-        most=3 * max(1.0, statistics.median(load.rate.p99 / load.rate.p50 for load in loads["bare"]) / 3),
+        "index page: p99 against median", milliseconds(p99), milliseconds(p50), spreads["ours"],
+        most=round(max(3.0, spreads["bare"]), 1),  # where even a constant is sent unevenly, it is the machine
     )  # fmt: skip
 
 
