@@ -23,7 +23,7 @@ from application.formats.cargo.dependencies import (
 from application.formats.cargo.names import CrateName, CrateVersion, parse_name, parse_version
 from domain.errors import Invalid
 
-MAX_MANIFEST_BYTES = 1024 * 1024
+MAX_MANIFEST_BYTES = 512 * 1024
 CRATES_IO = "https://index.example.org/public"
 """What cargo calls the public registry, by the address of its first index."""
 
