@@ -177,6 +177,8 @@ def test_parallel_uploads_of_one_version_are_all_there(libs: Repository) -> None
         replies = list(pool.map(lambda upload: libs("PUT", *upload), uploads))
     assert {reply.status for reply in replies} == {201}
     assert {libs.get(path).body == data for path, data in files.items()} == {True}
+    stored = libs.running.catalogue.artifacts_below(libs.row.id, "")
+    assert [row.path for row in stored] == sorted(files)
 
 
 # what may be published again
@@ -401,6 +403,14 @@ def test_a_single_file_can_be_deleted_and_what_is_generated_cannot(libs: Reposit
         assert libs("DELETE", derived).status == 405
     assert libs("DELETE", "").status in {404, 405}
     assert libs.versions() == ["1.0.0"]
+
+
+def test_a_directory_is_deleted_and_none_whose_name_is_like_its_own(libs: Repository) -> None:
+    for artifact in ("de_mo", "dexmo", "de_mo-extra"):
+        libs.release(artifact=artifact)
+    assert libs("DELETE", "com/acme/de_mo").status == 204
+    assert libs.get("com/acme/de_mo/").status == 404
+    assert [libs.get(f"com/acme/{artifact}/").status for artifact in ("dexmo", "de_mo-extra")] == [200, 200]
 
 
 def test_the_past_cannot_be_written_to(libs: Repository) -> None:

@@ -172,9 +172,7 @@ def _file_version(path: str, artifact: str, version: str, name: str) -> tuple[st
 def _split_rest(path: str, rest: str) -> tuple[str, str]:
     """Classifier and extension out of `[-classifier].extension`."""
     if not rest or rest[0] not in "-." or not _VERSION.match(rest):
-        raise LayoutInvalid(
-            path, "behind the version goes '-' and a classifier, or '.' and an extension"
-        )
+        raise LayoutInvalid(path, "behind the version goes '-' and a classifier, or '.' and an extension")
     classifier, extension = ("", rest[1:]) if rest[0] == "." else _split_classifier(rest[1:])
     first, dot, last = extension.partition(".")
     if not first or extension.endswith(".") or ".." in extension:

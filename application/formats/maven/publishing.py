@@ -58,7 +58,7 @@ def publish(
     announced for them; ArtifactExists for other bytes of a release.
     """
     metadata = _checked_pom(file, spooled) if file.main and file.extension == "pom" else b"{}"
-    held = require_announced(services, target, file.path, spooled)
+    require_announced(services, target, file.path, spooled)
     existed = services.catalogue.artifact(target.repository, file.path) is not None
     new = NewFile(
         path=file.path,
@@ -74,7 +74,8 @@ def publish(
         precondition=precondition,
     )
     services.publishing.publish(target, [new], _prefix_decision(target, file, spooled))
-    take_held_away(services, target, held)
+    # once more: one that came meanwhile did not see the file, so this sees it
+    take_held_away(services, target, require_announced(services, target, file.path, spooled))
     return not existed
 
 
