@@ -13,7 +13,6 @@ import pytest
 
 from application.client_accounts import WRITE_SCOPES
 from application.formats.cargo import FORMAT
-from application.formats.cargo.manifest import CRATES_IO
 from application.publishing import Target
 from application.tokens import NewToken
 from domain.event import SYSTEM
@@ -173,8 +172,8 @@ version = "1"
 registry-index = "{own}index/"
 """
     deps = [
-        make.dependency("opt", optional=True),
-        make.dependency("real", "^0.3", explicit_name_in_toml="alias", registry=CRATES_IO),
+        make.dependency("opt", optional=True, registry=None),
+        make.dependency("real", "^0.3", explicit_name_in_toml="alias"),
         make.dependency("near", registry=f"{own}index/"),
     ]
     toml = make.manifest(tables=tables, links="z", rust_version="1.70")
@@ -183,7 +182,7 @@ registry-index = "{own}index/"
     (line,) = libs.lines()
     assert [(one["name"], one["package"], one["registry"], one["optional"]) for one in line["deps"]] == [
         ("opt", None, None, True),
-        ("alias", "real", CRATES_IO, False),
+        ("alias", "real", make.CRATES_IO, False),
         ("near", None, None, False),
     ]
     assert (line["v"], line["features"], line["features2"]) == (2, {"plain": []}, {"x": ["dep:opt"]})

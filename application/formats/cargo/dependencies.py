@@ -19,6 +19,8 @@ MAX_TEXT_CHARS = 2048
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}\Z")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\x00-\x20\x7f]+\Z")
+_FIRST = re.compile(r"\w")
+_SIGNS = re.compile(r"[-+.]")
 _COMMA = re.compile(r",(?=\)|\Z)")
 
 
@@ -55,7 +57,7 @@ class Dependency(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def substance(self) -> tuple[str, str, frozenset[str], bool, bool]:
-        """What an install depends on. The registry is left out: each side names it in its own way."""
+        """What an install depends on. The registry is not part of it: each side names it in its own way."""
         return self.package or self.name, self.req, frozenset(self.features), self.optional, self.default_features
 
 
@@ -110,8 +112,8 @@ def _require_feature(value: str, place: str) -> None:
 
 
 def _require_name(name: str, place: str) -> None:
-    valid = 0 < len(name) <= MAX_TEXT_CHARS and (name[0].isalnum() or name[0] == "_")
-    if not valid or not all(character.isalnum() or character in "_-+." for character in name):
+    letters = _SIGNS.sub("", name)
+    if not _FIRST.match(name) or not f"_{letters}".isidentifier() or len(name) > MAX_TEXT_CHARS:
         raise DependencyInvalid(place, f"{name[:100]!r} is not a name that a feature can have")
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from application.formats.cargo.archive import CrateMalformed, read_files, top_folder
 from application.formats.cargo.dependencies import Dependency
-from application.formats.cargo.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
+from application.formats.cargo.manifest import CRATES_IO, MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from application.formats.cargo.upload import Announced
 from domain.errors import Invalid
 
@@ -83,6 +83,8 @@ def _compare(announced: Announced, manifest: Manifest) -> None:
         ours, theirs = said.get(place), stated.get(place)
         if ours is None or theirs is None or ours.substance != theirs.substance:
             raise ManifestMismatch(what, _shown(ours), _shown(theirs))
+        if ours.registry is None and theirs.registry == CRATES_IO:
+            raise ManifestMismatch(what, "it is in this registry", "it is in the one that cargo takes by default")
     for name in sorted(announced.features.keys() | manifest.features.keys()):
         one, other = announced.features.get(name), manifest.features.get(name)
         if one is None or other is None or set(one) != set(other):

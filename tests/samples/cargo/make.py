@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+CRATES_IO = "https://index.example.org/public"
 Entry = tarfile.TarInfo | tuple[str, bytes]
 Dependencies = Sequence[Mapping[str, Any]]
 
@@ -28,7 +29,7 @@ version = "{version}"
 
 
 def dependency(name: str, version_req: str = "^1", **fields: Any) -> dict[str, Any]:
-    """A dependency as the JSON of a publish has it."""
+    """A dependency as the JSON of a publish has it. registry: of one in the same registry it is None."""
     return {
         "name": name,
         "version_req": version_req,
@@ -37,6 +38,7 @@ def dependency(name: str, version_req: str = "^1", **fields: Any) -> dict[str, A
         "default_features": True,
         "target": None,
         "kind": "normal",
+        "registry": CRATES_IO,
         **fields,
     }
 

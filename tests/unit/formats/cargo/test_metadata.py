@@ -55,10 +55,9 @@ DEPENDENCIES = [
         features=["a", "b"],
         default_features=False,
         explicit_name_in_toml="ren",
-        registry=CRATES_IO,
     ),
-    dependency("cc", "^1", kind="build", registry=CRATES_IO),
-    dependency("lin", ">=1, <3", target='cfg(all(unix, target_os = "linux"))', registry=CRATES_IO),
+    dependency("cc", "^1", kind="build"),
+    dependency("lin", ">=1, <3", target='cfg(all(unix, target_os = "linux"))'),
     dependency("dev", "*", kind="dev", target="x86_64-unknown-linux-gnu", registry=OURS),
 ]
 FEATURES = {"default": ["std"], "std": [], "extra": ["dep:opt", "ren?/b"]}
@@ -141,6 +140,12 @@ def test_a_crate_alone_is_read_as_strictly(content: bytes, match: str) -> None:
         read_alone(io.BytesIO(content))
 
 
+@pytest.mark.parametrize("name", ["a", "_a", "7zip", "a-b_c+d.e", "\u00e9t\u00e9", "c++20"])
+def test_features_have_the_names_that_cargo_lets_them_have(name: str) -> None:
+    said = parse_announced(document_of(upload(announced(features={name: [f"dep:{name}", f"a?/{name}"]}), b"")))
+    assert list(said.features) == [name]
+
+
 # the frame
 
 
@@ -191,6 +196,8 @@ def test_metadata_that_is_none_is_refused(document: bytes) -> None:
         ({"features": {"a b": []}}, DependencyInvalid),
         ({"features": {"a": ["b/c/"]}}, DependencyInvalid),
         ({"features": {"": []}}, DependencyInvalid),
+        ({"features": {"+a": []}}, DependencyInvalid),
+        ({"features": {"a\u00b2": []}}, DependencyInvalid),
         ({"deps": [dependency("a", kind="other")]}, UploadMalformed),
     ],
 )
@@ -222,6 +229,10 @@ def test_a_crate_of_another_name_or_version_is_refused() -> None:
         ([dependency("b", explicit_name_in_toml="a")], "the request says b \\^1, Cargo.toml in the crate says a"),
         ([dependency("a"), dependency("a")], "it twice"),
         ([dependency("a"), dependency("b")], "dependency 'b'"),
+        (
+            [dependency("a", registry=None)],
+            "it is in this registry, Cargo.toml in the crate says it is in the one that",
+        ),
     ],
 )
 def test_dependencies_that_differ_are_refused(said: list[dict[str, Any]], match: str) -> None:
