@@ -143,14 +143,14 @@ def test_every_event_is_one_line_of_json_and_nothing_else_is_there(running: Live
     assert by_action["USER_CREATED"]["resource"]["name"] == "admin"
     assert by_action["LOGIN_FAILED"]["outcome"] == "failure"
     assert by_action["ARTIFACT_UPLOADED"]["source_ip"] == "127.0.0.1"
-    assert "is running on" in running.log.read_text(), "the greeting is on the other stream"
 
 
 def test_no_line_is_lost_when_the_process_that_prints_dies(running: Live) -> None:
     for number, victim in enumerate(running.children()["project"]):
         assert running.request("PUT", f"/general/files/before-{number}.txt", b"", user="admin").status == 201
         os.kill(victim, signal.SIGKILL)
-        assert running.request("PUT", f"/general/files/after-{number}.txt", b"", user="admin").status == 201
+        after = running.request("PUT", f"/general/files/after-{number}.txt", b"", user="admin")
+        assert after.status in {201, 202}, "202 is stored, and shown by no index yet"
     head = running.request("GET", "/api/v1/audit/events?limit=1", user="admin").json()["items"][0]["position"]
     found = until(lambda: lines(running), lambda found: found[-1]["position"] >= head)
     positions = [line["position"] for line in found]
