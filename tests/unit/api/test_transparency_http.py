@@ -28,7 +28,7 @@ def client(principal: Principal, log: MemoryLog = LOG) -> TestClient[Litestar]:
     given = {
         "settings": SimpleNamespace(swagger=False, production=True),
         "transparency": log,
-        "access": SimpleNamespace(denied=lambda *_: None),
+        "access": SimpleNamespace(denied=lambda *_, **__: None),
     }
     app = App(**(unused | given))
     inner = management(app, [TransparencyController], "1")
