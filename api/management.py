@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Message, Scope
 
 from api.app import App
 from api.errors import Unframed, error_headers, status_of
@@ -45,7 +46,7 @@ def management(
     litestar = Litestar(
         route_handlers=list(controllers),
         guards=[enforce, *([Throttle(limits)] if limits is not None else [])],
-        before_send=[tell_allowance],
+        before_send=[tell_allowance, _untyped_nothing],
         response_class=Answer,
         dependencies={
             "app": Provide(lambda: app, sync_to_thread=False, use_cache=True),
@@ -104,6 +105,14 @@ def _openapi(version: str) -> OpenAPIConfig:
     )
 
 
+async def _untyped_nothing(message: Message, scope: Scope) -> None:
+    """No body is no JSON either: an empty answer does not say that it is."""
+    if message["type"] == "http.response.start":
+        headers = list(message["headers"])
+        if (b"content-length", b"0") in headers and (b"content-type", b"application/json") in headers:
+            message["headers"] = [pair for pair in headers if pair[0] != b"content-type"]
+
+
 def _principal(request: Request[Any, Any, Any]) -> Principal:
     principal: Principal = request.scope["principal"]  # type: ignore[typeddict-item]
     return principal
@@ -123,7 +132,9 @@ def _metadata(request: Request[Any, Any, Any], app: NamedDependency[App]) -> Met
 
 
 def _respond(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> Response[dict[str, str]]:
-    return Response({"code": code, "message": message}, status_code=status, headers=headers or {})
+    body = {"code": code, "message": message}
+    # Said here, or it would be the type of what the route gives when it succeeds.
+    return Response(body, status_code=status, headers=headers or {}, media_type="application/json")
 
 
 def _registry_error(request: Request[Any, Any, Any], error: RegistryError) -> Response[dict[str, str]]:

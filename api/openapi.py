@@ -62,6 +62,9 @@ def _complete_operation(operation: dict[str, Any], needs: str) -> None:
         if parameter["in"] == "path" and parameter["schema"].get("format") == "uri":
             del parameter["schema"]["format"]  # the rest of a path, with its slashes, is none
     responses = operation["responses"]
+    for response in responses.values():
+        if response.get("content", {}).get("application/json", {}).get("schema") == {"type": "null"}:
+            del response["content"]  # nothing is said by saying nothing
     responses.pop("400", None)  # the framework's own, which is never sent
     for status in (*_MISSING, *_BY_NEEDS.get(needs, _OF_REPOSITORIES)):
         responses.setdefault(status, _REF)

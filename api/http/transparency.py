@@ -60,13 +60,13 @@ class TransparencyController(Controller):
     path = "/api/v1/audit/log"
     tags = ["audit"]
 
-    @get("/checkpoint", opt={"needs": "anonymous"}, sync_to_thread=True)
+    @get("/checkpoint", opt={"needs": "anonymous"}, sync_to_thread=True, media_type="text/plain")
     def checkpoint(self, app: NamedDependency[App], size: _Size = None) -> Response[str]:
         """The latest signed checkpoint, or the one of a size."""
         note = app.transparency.checkpoint() if size is None else app.transparency.checkpoint_at(size)
         return _text(note, "no-cache" if size is None else _FOREVER)
 
-    @get("/checkpoints", opt={"needs": "anonymous"}, sync_to_thread=True)
+    @get("/checkpoints", opt={"needs": "anonymous"}, sync_to_thread=True, media_type="application/x-ndjson")
     def checkpoints(
         self,
         app: NamedDependency[App],
@@ -82,12 +82,12 @@ class TransparencyController(Controller):
         notes = app.transparency.checkpoints(after, end, spread=spread)
         return _lines(SignedCheckpoint(note=note) for note in notes)
 
-    @get("/key", opt={"needs": "anonymous"}, sync_to_thread=True)
+    @get("/key", opt={"needs": "anonymous"}, sync_to_thread=True, media_type="text/plain")
     def key(self, app: NamedDependency[App]) -> Response[str]:
         """The verifier key of the latest checkpoint. Pin it on the first sight, or get it by another way."""
         return _text(app.transparency.verifier_key() + "\n", "no-cache")
 
-    @get("/tile/{path:path}", opt={"needs": "anonymous"}, sync_to_thread=True)
+    @get("/tile/{path:path}", opt={"needs": "anonymous"}, sync_to_thread=True, media_type="application/octet-stream")
     def tile(self, app: NamedDependency[App], path: FromPath[str]) -> Response[bytes]:
         """A tile of hashes: `{level}/{index}` or `{level}/{index}.p/{width}`."""
         named = parse_tile_path(path.removeprefix("/"))
@@ -95,7 +95,9 @@ class TransparencyController(Controller):
             raise Invalid("not a tile of hashes")
         return _tile(app.transparency.tile(named.level, named.index, named.width), named)
 
-    @get("/tile/entries/{path:path}", opt={"needs": "admin"}, sync_to_thread=True)
+    @get(
+        "/tile/entries/{path:path}", opt={"needs": "admin"}, sync_to_thread=True, media_type="application/octet-stream"
+    )
     def entries(self, app: NamedDependency[App], path: FromPath[str]) -> Response[bytes]:
         """An entry bundle: who changed what and when is in there, so it needs an administrator."""
         named = parse_tile_path(f"entries{path}")
@@ -130,7 +132,7 @@ class TransparencyController(Controller):
         size = _size(app.transparency.checkpoint()) if new_size is None else new_size
         return ConsistencyProof(old_size, size, [*map(_encode, app.transparency.consistency_proof(old_size, size))])
 
-    @get("/events", opt={"needs": "admin"}, sync_to_thread=True)
+    @get("/events", opt={"needs": "admin"}, sync_to_thread=True, media_type="application/x-ndjson")
     def events(
         self,
         app: NamedDependency[App],
