@@ -14,6 +14,7 @@ import pytest
 
 from tests.integration.harness import multipart
 from tests.integration.product import Product, product
+from tests.samples.cargo import make as cargo_make
 from tests.samples.npm.make import document, tarball
 from tests.samples.pypi.make import wheel
 from tests.servers.s3 import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, S3Server
@@ -144,6 +145,17 @@ def test_npm_tarballs_redirect_and_their_documents_do_not(redirecting: Product) 
     assert reply.status == 302
     assert followed(reply.header("location"))[1] == data
     assert redirecting.call("HEAD", "/npm/node/big/-/big-1.0.0.tgz").status == 200
+
+
+def test_crates_redirect_and_their_index_does_not(redirecting: Product) -> None:
+    redirecting.repository("rust", "cargo")
+    content = cargo_make.crate("big", extra={"data.txt": os.urandom(100_000)})
+    body = cargo_make.upload(cargo_make.announced("big"), content)
+    redirecting.done("PUT", "/cargo/rust/api/v1/crates/new", body)
+    assert redirecting.call("GET", "/cargo/rust/3/b/big").status == 200
+    reply = redirecting.call("GET", "/cargo/rust/api/v1/crates/big/1.0.0/download")
+    assert reply.status == 302
+    assert followed(reply.header("location"))[1] == content
 
 
 def test_the_address_is_one_that_clients_reach(
