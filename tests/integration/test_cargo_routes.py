@@ -182,7 +182,7 @@ registry-index = "{own}index/"
     (line,) = libs.lines()
     assert [(one["name"], one["package"], one["registry"], one["optional"]) for one in line["deps"]] == [
         ("opt", None, None, True),
-        ("alias", "real", make.CRATES_IO, False),
+        ("alias", "real", make.PUBLIC, False),
         ("near", None, None, False),
     ]
     assert (line["v"], line["features"], line["features2"]) == (2, {"plain": []}, {"x": ["dep:opt"]})

@@ -24,8 +24,6 @@ from application.formats.cargo.names import CrateName, CrateVersion, parse_name,
 from domain.errors import Invalid
 
 MAX_MANIFEST_BYTES = 512 * 1024
-CRATES_IO = "https://index.example.org/public"
-"""What cargo calls the public registry, by the address of its first index."""
 
 _RUST_VERSION = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,2}\Z")
 _LINKS = re.compile(r"[^\s\x00-\x20\x7f]{1,256}\Z")
@@ -171,7 +169,7 @@ def _dependency(name: str, kind: DependencyKind, target: str | None, stated: str
         default_features=default_features,
         target=target,
         kind=kind,
-        registry=stated.registry_index or CRATES_IO,
+        registry=stated.registry_index,
         package=stated.package,
     )
 

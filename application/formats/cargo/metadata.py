@@ -13,11 +13,23 @@ import msgspec
 
 from application.formats.cargo.archive import CrateMalformed, read_files, top_folder
 from application.formats.cargo.dependencies import Dependency
-from application.formats.cargo.manifest import CRATES_IO, MAX_MANIFEST_BYTES, Manifest, parse_manifest
+from application.formats.cargo.manifest import MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from application.formats.cargo.upload import Announced
 from domain.errors import Invalid
 
 MANIFEST = "Cargo.toml"
+
+
+class RegistryUnnamed(Invalid):
+    """A crate without a request says of a dependency only that it is where cargo looks by default."""
+
+    template: ClassVar[str] = (
+        "dependency {name!r} is in the registry that cargo takes by default; which one that is, only a request by "
+        "`cargo publish` says"
+    )
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name[:200])
 
 
 class ManifestMismatch(Invalid):
@@ -45,12 +57,15 @@ def read_crate(file: BinaryIO, announced: Announced, own_indexes: Collection[str
 def read_alone(file: BinaryIO) -> Manifest:
     """The release that a crate describes by itself. Dependencies are from where its author took them.
 
-    Raises CrateMalformed, ManifestMalformed and what that raises.
+    Raises CrateMalformed, ManifestMalformed and what that raises, RegistryUnnamed.
     """
     top = top_folder(file)
     manifest = _read_manifest(file, top)
     if top != f"{manifest.name}-{manifest.version}":
         raise CrateMalformed(f"its folder is {top!r}, {MANIFEST} says {manifest.name} {manifest.version}")
+    for dependency in manifest.dependencies:
+        if dependency.registry is None:
+            raise RegistryUnnamed(dependency.name)
     return manifest
 
 
@@ -83,7 +98,7 @@ def _compare(announced: Announced, manifest: Manifest) -> None:
         ours, theirs = said.get(place), stated.get(place)
         if ours is None or theirs is None or ours.substance != theirs.substance:
             raise ManifestMismatch(what, _shown(ours), _shown(theirs))
-        if ours.registry is None and theirs.registry == CRATES_IO:
+        if ours.registry is None and theirs.registry is None:
             raise ManifestMismatch(what, "it is in this registry", "it is in the one that cargo takes by default")
     for name in sorted(announced.features.keys() | manifest.features.keys()):
         one, other = announced.features.get(name), manifest.features.get(name)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-CRATES_IO = "https://index.example.org/public"
+PUBLIC = "https://index.example.org/public"
 Entry = tarfile.TarInfo | tuple[str, bytes]
 Dependencies = Sequence[Mapping[str, Any]]
 
@@ -38,7 +38,7 @@ def dependency(name: str, version_req: str = "^1", **fields: Any) -> dict[str, A
         "default_features": True,
         "target": None,
         "kind": "normal",
-        "registry": CRATES_IO,
+        "registry": PUBLIC,
         **fields,
     }
 

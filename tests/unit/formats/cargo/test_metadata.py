@@ -11,13 +11,19 @@ import pytest
 from application.formats.cargo import archive
 from application.formats.cargo.archive import CrateMalformed
 from application.formats.cargo.dependencies import DependencyInvalid
-from application.formats.cargo.manifest import CRATES_IO, Manifest, ManifestMalformed, parse_manifest
-from application.formats.cargo.metadata import ManifestMismatch, read_alone, read_crate, registry_address
+from application.formats.cargo.manifest import Manifest, ManifestMalformed, parse_manifest
+from application.formats.cargo.metadata import (
+    ManifestMismatch,
+    RegistryUnnamed,
+    read_alone,
+    read_crate,
+    registry_address,
+)
 from application.formats.cargo.names import NameInvalid, VersionInvalid
 from application.formats.cargo.requirements import RequirementInvalid
 from application.formats.cargo.upload import MAX_JSON_BYTES, UploadMalformed, parse_announced, read_upload
 from domain.errors import TooLarge
-from tests.samples.cargo.make import Entry, announced, crate, dependency, manifest, pack, upload
+from tests.samples.cargo.make import PUBLIC, Entry, announced, crate, dependency, manifest, pack, upload
 
 OURS = "sparse+http://registry.example/cargo/libs/"
 
@@ -96,7 +102,7 @@ def test_a_crate_with_every_kind_of_dependency_is_read() -> None:
     assert found.features == {name: tuple(values) for name, values in FEATURES.items()}
     opt, ren, cc, lin, dev = found.dependencies
     assert (opt.name, opt.req, opt.optional, opt.registry) == ("opt", "=0.3", True, None)
-    assert (ren.name, ren.package, ren.default_features, ren.registry) == ("ren", "real-name", False, CRATES_IO)
+    assert (ren.name, ren.package, ren.default_features, ren.registry) == ("ren", "real-name", False, PUBLIC)
     assert (cc.kind, cc.req) == ("build", "^1")
     assert (lin.target, lin.req) == ('cfg(all(unix, target_os = "linux"))', ">=1, <3")
     assert (dev.kind, dev.registry) == ("dev", None), "our own address stands for this registry, in whatever spelling"
@@ -116,12 +122,15 @@ def test_a_path_longer_than_a_header_holds_is_read() -> None:
 
 
 def test_a_crate_alone_says_what_it_is_and_whence_its_dependencies_come() -> None:
-    found = read_alone(io.BytesIO(crate("Demo", "1.0.0+x", toml=manifest("Demo", "1.0.0+x", tables=TABLES))))
+    tables = f'[dependencies]\nopt = {{ version = "1", registry-index = "{OURS}" }}\n'
+    found = read_alone(io.BytesIO(crate("Demo", "1.0.0+x", toml=manifest("Demo", "1.0.0+x", tables=tables))))
     assert (found.name, found.version) == ("Demo", "1.0.0+x")
-    assert {one.name: one.registry for one in found.dependencies} == {
-        "opt": OURS,
-        **dict.fromkeys(("ren", "cc", "lin", "dev"), CRATES_IO),
-    }
+    assert {one.name: one.registry for one in found.dependencies} == {"opt": OURS}
+
+
+def test_a_crate_alone_cannot_say_which_registry_is_the_one_that_cargo_takes_by_default() -> None:
+    with pytest.raises(RegistryUnnamed, match="'ren'"):
+        read_alone(io.BytesIO(crate(toml=manifest(tables=TABLES))))
 
 
 @pytest.mark.parametrize(
