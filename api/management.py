@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from litestar import Controller, Litestar, Request, Response, Router
+from litestar.config.cors import CORSConfig
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
@@ -32,6 +33,7 @@ from domain.permissions import Principal
 _log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 2 << 20
+_LOOPBACK = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?"
 
 _BROKEN_OFF = "client disconnected prematurely"
 """What the framework calls a body that ends too early, and takes for a fault of the server."""
@@ -60,6 +62,7 @@ def management(
             HTTPException: _http_error,
             Exception: _server_error,
         },
+        cors_config=_cors(app),
         openapi_config=_openapi(version) if app.settings.swagger or not app.settings.production else None,
         request_max_body_size=MAX_BODY_BYTES,
         debug=False,
@@ -76,6 +79,24 @@ def management(
     for handler in handlers:
         handler.summary = handler.summary or _promise(handler)
     return litestar
+
+
+def _cors(app: App) -> CORSConfig | None:
+    """Web pages elsewhere that may call: those listed; in development those of this machine too, signed in as well.
+
+    Source: https://fetch.spec.whatwg.org/#http-cors-protocol.
+    """
+    settings = app.settings
+    if not settings.cors_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_origin_regex=None if settings.production else _LOOPBACK,
+        allow_credentials=not settings.production,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+        allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "X-API-Key", "X-Requested-With"],
+        expose_headers=["ETag", "Retry-After", "X-Correlation-ID"],
+    )
 
 
 def _promise(handler: HTTPRouteHandler) -> str:

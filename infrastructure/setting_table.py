@@ -122,13 +122,6 @@ SECTIONS: tuple[Section, ...] = (
                 "Requests at once in one worker; further ones get 503",
             ),
             Setting(
-                "GLOBAL_REQUEST_TIMEOUT_SECS",
-                "request_timeout_seconds",
-                "120",
-                whole(1, _DAY_SECONDS),
-                "Time limit of a request; transfers of bytes are exempt",
-            ),
-            Setting(
                 "AK_BODY_IDLE_SECS",
                 "body_idle_seconds",
                 "60",

@@ -35,7 +35,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api_threads: int
     job_threads: int
     max_concurrency: int
-    request_timeout_seconds: int
     body_idle_seconds: int
     auth_max_concurrency: int
 
