@@ -13,9 +13,9 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any, BinaryIO, NamedTuple
 
 from api.ranges import Layout, Span, Unsatisfiable, lay_out, wanted_spans
-from application.digest_headers import representation_digest
 from application.documents import Kept
 from application.ports import BlobStore
+from application.uploading.digest_headers import representation_digest
 from application.wire import Answer, File, Stream
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]

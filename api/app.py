@@ -10,19 +10,25 @@ import msgspec
 
 from api.wire import Exchange
 from application.access import Access
-from application.accounts import Accounts
-from application.audit_lines import Describer
-from application.auditing import AuditTrail
+from application.audit.entries import AuditTrail
+from application.audit.lines import Describer
+from application.audit.streaming import AuditLine, Change, Channel
+from application.audit.transparency import TransparencyLog
 from application.catalogue import Catalogue, Storage
 from application.collecting import Collector
 from application.comparing import Comparison
 from application.depositing import Depositor
-from application.directory import Directory
 from application.downloads import DownloadRecorder
 from application.finding import Finder
 from application.format import Formats
-from application.grants import Grants
 from application.health import Probes, State
+from application.identity.accounts import Accounts
+from application.identity.directory import Directory
+from application.identity.grants import Grants
+from application.identity.sessions import Sessions
+from application.identity.setup import SetupLock
+from application.identity.tickets import Tickets
+from application.identity.tokens import Tokens
 from application.labelling import Labelling
 from application.log import EventLog
 from application.past import Past
@@ -31,13 +37,7 @@ from application.publishing import Progress, Publishing
 from application.repositories import Repositories
 from application.resolving import Resolved, Resolver
 from application.searching import SearchIndex, Shelves
-from application.sessions import Sessions
-from application.setup import SetupLock
-from application.streaming import AuditLine, Change, Channel
-from application.tickets import Tickets
-from application.tokens import Tokens
-from application.transparency import TransparencyLog
-from application.uploads import Uploads
+from application.uploading.uploads import Uploads
 from application.usage import DownloadCounter, Usage
 from application.wire import File
 from domain.permissions import Principal

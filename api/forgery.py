@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.incoming import Incoming
-from application.credentials import COOKIE_VIA
+from application.identity.credentials import COOKIE_VIA
 from domain.errors import Forbidden
 from domain.permissions import Principal
 

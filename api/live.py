@@ -10,7 +10,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from application.streaming import Channel, Positioned, Subscription
+from application.audit.streaming import Channel, Positioned, Subscription
 
 PING_SECONDS = 15.0
 PING = b": ping\n\n"

@@ -24,7 +24,7 @@ from api.http.given import Answer
 from api.openapi import DescriptionPlugin
 from api.throttling import Throttle, tell_allowance
 from application.access import ActionForbidden
-from application.limits import Limits
+from application.identity.limits import Limits
 from application.resolving import Resolved
 from domain.errors import Forbidden, RegistryError
 from domain.event import Metadata

@@ -9,7 +9,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Message, Scope
 
-from application.limits import Bucket, Limits, RateLimited
+from application.identity.limits import Bucket, Limits, RateLimited
 from application.ports import Allowance
 from domain.permissions import Principal
 

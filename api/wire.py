@@ -31,12 +31,12 @@ from api.errors import Unframed, error_headers, status_of
 from api.forgery import refuse_forged
 from api.incoming import Incoming
 from application.access import Access, CredentialNeeded
-from application.digest_headers import announced_digests, verify_digests
 from application.documents import Documents, keep
 from application.downloads import Download, may_be_recorded
 from application.format import Format, Mount
 from application.resolving import Resolved
 from application.services import Services
+from application.uploading.digest_headers import announced_digests, verify_digests
 from application.wire import (
     SEPARATOR,
     Answer,

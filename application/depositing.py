@@ -11,7 +11,7 @@ from application.format import Deposit
 from application.ports import Spooled
 from application.publishing import NewFile, Properties, Target
 from application.services import Services
-from application.upload_sessions import UploadRequest, UploadResult
+from application.uploading.sessions import UploadRequest, UploadResult
 from domain.digests import Hasher
 from domain.errors import Invalid
 from domain.event import Metadata

@@ -6,10 +6,10 @@ import msgspec
 
 from application.access import Access
 from application.catalogue import Catalogue
-from application.client_accounts import ClientAccounts
-from application.directory import Directory
 from application.finding import Finder
 from application.format import Formats
+from application.identity.client_accounts import ClientAccounts
+from application.identity.directory import Directory
 from application.ports import BlobStore, Spool
 from application.publishing import Publishing
 from application.searching import SearchIndex, Shelves

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from application.auditing import AuditQuery
+from application.audit.entries import AuditQuery
 from benchmarks.log_filler import package_name, people, repositories, repository_of
 from domain.ids import artifact_id
 from projections.audit.view import AuditView

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 from benchmarks.figures import Figure, microseconds, rate
-from domain.bundle import Head, LeafHashes, Line, LoggedEvent, SignedCheckpoint, format_line, read_lines
-from domain.bundle_audit import audit
-from domain.merkle import leaf_hash, verify_consistency, verify_inclusion
-from domain.notes import TreeHead, format_tree_head, parse_verifier_key, sign_note
-from domain.tiles import Tile, TiledTree, consistency_proof, inclusion_proof
+from domain.transparency.bundle import Head, LeafHashes, Line, LoggedEvent, SignedCheckpoint, format_line, read_lines
+from domain.transparency.bundle_audit import audit
+from domain.transparency.merkle import leaf_hash, verify_consistency, verify_inclusion
+from domain.transparency.notes import TreeHead, format_tree_head, parse_verifier_key, sign_note
+from domain.transparency.tiles import Tile, TiledTree, consistency_proof, inclusion_proof
 from infrastructure.signing.ed25519 import Ed25519Signer, Ed25519Verifier
 
 EVENTS = 100_000

@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
+from application.audit.streaming import PAGE, Channel
 from application.log import Recorded
-from application.streaming import PAGE, Channel
 from projections.projection import Row
 from projections.runner import READ
 

@@ -10,8 +10,8 @@ import rich_click as click
 from api.cli.printing import as_json, print_json, print_table, remark
 from api.composition.admin import Administration, administration
 from api.http.accounts import user_body
-from application.accounts import NewUser, UserChange
-from application.directory import UserFilter, UserRow
+from application.identity.accounts import NewUser, UserChange
+from application.identity.directory import UserFilter, UserRow
 from domain.account import AccountNotFound
 
 PAGE = 500

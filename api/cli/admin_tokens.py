@@ -10,8 +10,8 @@ from api.cli.admin import parsed_id, user_of
 from api.cli.printing import as_json, print_json, print_table, remark
 from api.composition.admin import Administration, administration
 from api.http.accounts import created_body, token_list
-from application.directory import TokenRow, UserRow
-from application.tokens import CreatedToken, NewToken, secret_hash
+from application.identity.directory import TokenRow, UserRow
+from application.identity.tokens import CreatedToken, NewToken, secret_hash
 from domain.permissions import Principal
 from domain.repository import RepositoryNotFound
 from domain.token import SCOPES, TokenNotFound, is_secret

@@ -14,14 +14,21 @@ import rich_click as click
 
 from api.cli.remote_log import RemoteLog
 from api.composition.auditing import verifier_of
-from application.transparency import bundle_of
-from domain.audit_report import AuditReport
-from domain.bundle import BundleMalformed, Garbled, Head, Line, LoggedEvent, format_line, read_lines
-from domain.bundle_audit import audit as check
+from application.audit.transparency import bundle_of
 from domain.errors import Invalid
-from domain.merkle import CompactRange
-from domain.notes import NoteVerifier, TreeHead, open_tree_head, parse_note, parse_tree_head, parse_verifier_key
-from domain.tiles import TILE_WIDTH, compact_range_at
+from domain.transparency.audit_report import AuditReport
+from domain.transparency.bundle import BundleMalformed, Garbled, Head, Line, LoggedEvent, format_line, read_lines
+from domain.transparency.bundle_audit import audit as check
+from domain.transparency.merkle import CompactRange
+from domain.transparency.notes import (
+    NoteVerifier,
+    TreeHead,
+    open_tree_head,
+    parse_note,
+    parse_tree_head,
+    parse_verifier_key,
+)
+from domain.transparency.tiles import TILE_WIDTH, compact_range_at
 
 T = TypeVar("T")
 

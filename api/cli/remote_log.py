@@ -9,9 +9,9 @@ from urllib.parse import urlencode, urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError
 
-from domain.bundle import BundleMalformed, Garbled, LoggedEvent, SignedCheckpoint, read_lines
 from domain.errors import Forbidden, Invalid, NotFound, Unavailable
-from domain.tiles import TilePath, format_tile_path
+from domain.transparency.bundle import BundleMalformed, Garbled, LoggedEvent, SignedCheckpoint, read_lines
+from domain.transparency.tiles import TilePath, format_tile_path
 
 MAX_ANSWER_BYTES = 64 << 20
 """Above the largest honest page: 8 MiB of states and one more event, in base64."""

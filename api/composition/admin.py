@@ -18,11 +18,11 @@ from api.composition.core import Core, database_url, open_core, read_settings
 from api.composition.identity import PASSWORD_FILE, LateProgress, compose_identity, person_keys
 from api.composition.projector import decoder
 from api.composition.storage import compose_collector
-from application.accounts import Accounts
 from application.catalogue import Catalogue
 from application.collecting import Collected
-from application.directory import Directory
-from application.tokens import Tokens
+from application.identity.accounts import Accounts
+from application.identity.directory import Directory
+from application.identity.tokens import Tokens
 from domain.errors import Unavailable
 from domain.event import Metadata
 from infrastructure.auth.password_file import AdminPasswordFile

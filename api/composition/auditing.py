@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.notes import NoteVerifier, parse_verifier_key
+from domain.transparency.notes import NoteVerifier, parse_verifier_key
 from infrastructure.signing.ed25519 import Ed25519Verifier
 
 

@@ -9,22 +9,22 @@ from functools import partial
 import msgspec
 
 from api.composition.core import Core
-from application.accounts import Accounts
-from application.authentication import Authenticator
-from application.client_accounts import ClientAccounts
-from application.clients import ClientSeals
-from application.denials import Denials
-from application.grants import Grants
-from application.limits import Bucket, Buckets, Exemptions, Limits
-from application.passwords import PasswordRules
-from application.people import People
+from application.identity.accounts import Accounts
+from application.identity.authentication import Authenticator
+from application.identity.client_accounts import ClientAccounts
+from application.identity.clients import ClientSeals
+from application.identity.denials import Denials
+from application.identity.grants import Grants
+from application.identity.limits import Bucket, Buckets, Exemptions, Limits
+from application.identity.passwords import PasswordRules
+from application.identity.people import People
+from application.identity.remembering import Remembered
+from application.identity.sessions import Sessions
+from application.identity.setup import Setup, SetupChoices, SetupLock
+from application.identity.sign_ins import SignIns
+from application.identity.tickets import Tickets
+from application.identity.tokens import Tokens
 from application.publishing import Progress
-from application.remembering import Remembered
-from application.sessions import Sessions
-from application.setup import Setup, SetupChoices, SetupLock
-from application.sign_ins import SignIns
-from application.tickets import Tickets
-from application.tokens import Tokens
 from domain.passwords import PasswordPolicy
 from domain.sign_in import Lockout
 from infrastructure.auth.jwt import JwtTokens

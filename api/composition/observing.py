@@ -18,12 +18,12 @@ from api.composition.projector import NAMING, decoder
 from api.composition.searching import engine_projections
 from api.exposition import Exposition, MetricsListener, Whole
 from api.metrics import DIRECTORY_VARIABLE, Metrics
-from application.audit_lines import Describer
+from application.audit.lines import Describer
+from application.audit.streaming import AuditLine, Change, Channel, audit_lines, entity_changes
 from application.health import NotReady, Probe, Probes, require_progress, require_unhalted
 from application.jobs import require_jobs
 from application.log import Receipt
 from application.publishing import NewFile, PackageDecision, Publishing, Target
-from application.streaming import AuditLine, Change, Channel, audit_lines, entity_changes
 from domain.errors import Conflict, RegistryError
 from infrastructure.postgres.migrate import pending, read_migrations
 from infrastructure.queue import JobBoard

@@ -12,8 +12,8 @@ from eventsourcing.persistence import JSONTranscoder
 from api.composition.core import Core
 from api.composition.identity import person_keys
 from api.composition.searching import engine_projections
-from application.audit_lines import Describer
-from application.clients import ClientSeals
+from application.audit.lines import Describer
+from application.identity.clients import ClientSeals
 from application.log import EventMapper, Recorded
 from infrastructure.settings import Settings
 from infrastructure.signing.ed25519 import Ed25519Signer

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from api.composition.core import Core
 from application.depositing import Depositor
 from application.services import Services
-from application.upload_sessions import UploadStaging
-from application.uploads import Uploads, expire_uploads
+from application.uploading.sessions import UploadStaging
+from application.uploading.uploads import Uploads, expire_uploads
 from infrastructure.blobs.s3 import S3Blobs
 from infrastructure.blobs.s3_staging import S3Staging
 from infrastructure.blobs.staging import FolderStaging

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from application.directory import TokenRow, UserRow
-from application.tokens import CreatedToken, NewToken
+from application.identity.directory import TokenRow, UserRow
+from application.identity.tokens import CreatedToken, NewToken
 from domain.errors import Forbidden, Invalid
 from domain.permissions import Principal
 

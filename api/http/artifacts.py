@@ -22,7 +22,7 @@ from application.finding import ArtifactFilter
 from application.ports import Spooled
 from application.publishing import Target
 from application.resolving import Resolved
-from application.upload_sessions import UploadRequest
+from application.uploading.sessions import UploadRequest
 from application.wire import File, Form
 from domain.artifact import ArtifactNotFound, RevisionNotFound
 from domain.errors import Invalid, Unavailable

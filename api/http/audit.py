@@ -22,10 +22,10 @@ from litestar.response import Stream
 from api.app import App
 from api.http.given import GivenApp, GivenResolved
 from api.http.moments import moment
-from application.audit_lines import AuditItem, csv_header, csv_lines, json_line
-from application.auditing import AuditPage, AuditQuery, checked_actor_kind, checked_outcome
+from application.audit.entries import AuditPage, AuditQuery, checked_actor_kind, checked_outcome
+from application.audit.lines import AuditItem, csv_header, csv_lines, json_line
+from application.audit.replaying import Step, replay
 from application.catalogue import NIL
-from application.replaying import Step, replay
 from application.resolving import Resolved
 from application.searching import storable
 from domain.errors import Invalid, NotFound

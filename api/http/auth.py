@@ -14,9 +14,9 @@ from litestar.params import FromPath, JSONBody
 from api.app import App
 from api.http.accounts import CreatedTokenBody, CreateToken, caller_id, checked_id, created_body, new_token
 from api.http.given import Answer, AnyRequest, GivenApp, GivenMeta, GivenPrincipal
-from application.credentials import ACCESS_COOKIE
-from application.sessions import SignedIn
-from application.tickets import TICKET_SECONDS, TicketHolder, checked_path
+from application.identity.credentials import ACCESS_COOKIE
+from application.identity.sessions import SignedIn
+from application.identity.tickets import TICKET_SECONDS, TicketHolder, checked_path
 from domain.account import AccountNotFound
 from domain.errors import Forbidden, Unauthenticated
 from domain.session import SessionOver

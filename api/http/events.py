@@ -19,8 +19,8 @@ from api.http.audit import audit_query
 from api.http.given import AnyRequest, GivenApp, GivenPrincipal
 from api.incoming import Incoming
 from api.live import HEADERS, PING, PING_SECONDS, Batch, follow, server_sent
-from application.auditing import AuditQuery
-from application.streaming import Positioned
+from application.audit.entries import AuditQuery
+from application.audit.streaming import Positioned
 from domain.errors import Invalid, Unauthenticated
 from domain.permissions import Principal
 

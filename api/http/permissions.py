@@ -12,8 +12,8 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api.http.accounts import checked_id
 from api.http.given import GivenApp, GivenMeta
 from api.http.pages import Page, clamp, page_of
-from application.directory import GrantFilter, GrantRow
-from application.grants import NewGrant
+from application.identity.directory import GrantFilter, GrantRow
+from application.identity.grants import NewGrant
 from domain.permissions import GrantNotFound
 
 

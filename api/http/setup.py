@@ -6,7 +6,7 @@ import msgspec
 from litestar import Controller, get
 
 from api.http.given import GivenApp, GivenPrincipal
-from application.directory import GrantFilter
+from application.identity.directory import GrantFilter
 
 
 class SetupStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from litestar.params import PathParameter, QueryParameter
 from api.app import App
 from api.http.given import GivenApp
 from api.http.moments import day, moment
-from application.auditing import AuditQuery
+from application.audit.entries import AuditQuery
 from domain.errors import Invalid
 
 MAX_PER_PAGE = 100

@@ -20,9 +20,9 @@ from api.http.accounts import (
 )
 from api.http.given import GivenApp, GivenMeta, GivenPrincipal, GivenResolved
 from application.access import CredentialNeeded
-from application.directory import TokenRow
+from application.identity.directory import TokenRow
+from application.identity.tokens import NewToken
 from application.resolving import Resolved
-from application.tokens import NewToken
 from domain.errors import Forbidden
 from domain.permissions import Principal, may
 from domain.token import TokenNotFound, scope_allows

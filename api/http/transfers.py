@@ -14,8 +14,8 @@ from api.app import App
 from api.bodies import ClientGone, Intake, Received, drain, receive_body
 from api.http.given import AnyRequest
 from api.wire import Exchange
-from application.digest_headers import announced_digests, verify_digests
 from application.resolving import Resolved
+from application.uploading.digest_headers import announced_digests, verify_digests
 from application.wire import Body, File
 from domain.errors import Invalid, RegistryError
 from domain.permissions import Principal

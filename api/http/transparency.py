@@ -16,12 +16,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from api.app import App
-from application.transparency import CHECKPOINT_SPAN, MAX_PAGE, NotInTheLog
-from domain.bundle import Line, SignedCheckpoint, format_line
+from application.audit.transparency import CHECKPOINT_SPAN, MAX_PAGE, NotInTheLog
 from domain.errors import Invalid
-from domain.merkle import HASH_BYTES
-from domain.notes import parse_note, parse_tree_head
-from domain.tiles import TILE_WIDTH, TilePath, parse_tile_path
+from domain.transparency.bundle import Line, SignedCheckpoint, format_line
+from domain.transparency.merkle import HASH_BYTES
+from domain.transparency.notes import parse_note, parse_tree_head
+from domain.transparency.tiles import TILE_WIDTH, TilePath, parse_tile_path
 
 _FOREVER = "public, max-age=31536000, immutable"
 _A_DAY = "public, max-age=86400, immutable"

@@ -20,9 +20,9 @@ from api.guards import sender
 from application.access import CredentialNeeded
 from application.depositing import checked_artifact_path
 from application.resolving import Resolved
-from application.upload_chunks import IncomingChunk
-from application.upload_sessions import DEFAULT_CHUNK_BYTES, UploadRequest, UploadResult, UploadSession
-from application.uploads import ChunkReceipt, NewUpload
+from application.uploading.chunks import IncomingChunk
+from application.uploading.sessions import DEFAULT_CHUNK_BYTES, UploadRequest, UploadResult, UploadSession
+from application.uploading.uploads import ChunkReceipt, NewUpload
 from application.wire import Body
 from domain.errors import Forbidden, Invalid, RegistryError, SizeMismatch
 from domain.event import Metadata

@@ -24,8 +24,8 @@ from api.http.accounts import (
 )
 from api.http.given import GivenApp, GivenMeta, GivenPrincipal
 from api.http.pages import Page, clamp, page_of
-from application.accounts import CurrentPasswordWrong, NewUser, UserChange
-from application.directory import UserFilter, UserRow
+from application.identity.accounts import CurrentPasswordWrong, NewUser, UserChange
+from application.identity.directory import UserFilter, UserRow
 from domain.account import AccountNotFound
 from domain.errors import Invalid
 from domain.permissions import Principal

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import jwt
 
-from application.directory import UserRow
-from application.session_tokens import SessionClaims, TokenExpired, TokenType, TokenUnreadable
+from application.identity.directory import UserRow
+from application.identity.session_tokens import SessionClaims, TokenExpired, TokenType, TokenUnreadable
 from domain.errors import Invalid
 
 ALGORITHM = "HS256"

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from psycopg import Connection
 
-from application.tickets import TICKET_SECONDS, TicketHolder
+from application.identity.tickets import TICKET_SECONDS, TicketHolder
 
 Connect = Callable[[], AbstractContextManager[Connection[tuple[Any, ...]]]]
 

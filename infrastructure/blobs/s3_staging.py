@@ -15,7 +15,7 @@ from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
 
 from application.ports import Spool, Spooled, SpoolWriter
-from application.upload_sessions import UploadLost, UploadSession
+from application.uploading.sessions import UploadLost, UploadSession
 from domain.errors import NotFound
 from infrastructure.blobs.s3 import MEDIA_TYPE, part_bytes
 from infrastructure.blobs.s3_client import s3_faults

@@ -17,7 +17,7 @@ from typing import Self
 from uuid import UUID
 
 from application.ports import Spooled
-from application.upload_sessions import UploadBusy, UploadLost, UploadSession
+from application.uploading.sessions import UploadBusy, UploadLost, UploadSession
 from domain.digests import Hasher
 from domain.errors import Unavailable
 from infrastructure.blobs.faults import storage_faults

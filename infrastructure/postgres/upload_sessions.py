@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg.rows import TupleRow
 
-from application.upload_sessions import Status, UploadRequest, UploadResult, UploadSession
+from application.uploading.sessions import Status, UploadRequest, UploadResult, UploadSession
 from infrastructure.postgres.pool import Pool, connection
 
 CLAIM_MINUTES = 15

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from domain.errors import Invalid
-from domain.notes import VerifierKey, is_key_name
+from domain.transparency.notes import VerifierKey, is_key_name
 
 
 class SigningKeyInvalid(Invalid):

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg import Connection
 
-from application.directory import GrantFilter, GrantRow, TokenRow, UserFilter, UserRow
+from application.identity.directory import GrantFilter, GrantRow, TokenRow, UserFilter, UserRow
 from domain.account import name_key
 from domain.permissions import Action
 from projections.projection import Row

@@ -8,8 +8,8 @@ from typing import BinaryIO
 
 from psycopg import Cursor
 
-from application.audit_lines import Describer, collector_line
-from application.auditing import entry_of
+from application.audit.entries import entry_of
+from application.audit.lines import Describer, collector_line
 from application.log import Recorded
 from projections.projection import Projection, Row
 from projections.runner import LeadershipLost

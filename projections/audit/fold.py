@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from psycopg import Cursor
 
-from application.auditing import entry_of
+from application.audit.entries import entry_of
 from application.log import Recorded
 from projections.history import Column
 from projections.projection import Projection, Row

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from psycopg import Connection
 
-from application.auditing import EQUAL_TO_A_FIELD, AuditPage, AuditQuery, Entry, actions_of, entry_of
+from application.audit.entries import EQUAL_TO_A_FIELD, AuditPage, AuditQuery, Entry, actions_of, entry_of
 from application.log import Recorded
 from projections.projection import Row
 

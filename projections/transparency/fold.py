@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 
 from psycopg import Cursor
 
+from application.audit.transparency import CheckpointSigner
 from application.log import Recorded
-from application.transparency import CheckpointSigner
-from domain.bundle import LoggedEvent
 from domain.errors import Conflict, RegistryError
-from domain.merkle import HASH_BYTES
-from domain.notes import NoteVerifier, TreeHead, format_tree_head, open_tree_head, sign_note
-from domain.tiles import TILE_WIDTH, Tile, TiledTree
+from domain.transparency.bundle import LoggedEvent
+from domain.transparency.merkle import HASH_BYTES
+from domain.transparency.notes import NoteVerifier, TreeHead, format_tree_head, open_tree_head, sign_note
+from domain.transparency.tiles import TILE_WIDTH, Tile, TiledTree
 from projections.projection import Projection, Row
 
 _log = logging.getLogger(__name__)

@@ -8,12 +8,12 @@ from typing import Any
 
 from psycopg import Connection
 
-from application.transparency import CHECKPOINT_SPAN, MAX_PAGE, NotInTheLog
-from domain.bundle import LoggedEvent
+from application.audit.transparency import CHECKPOINT_SPAN, MAX_PAGE, NotInTheLog
 from domain.errors import Invalid
-from domain.merkle import HASH_BYTES
-from domain.notes import parse_note, parse_verifier_key
-from domain.tiles import TILE_WIDTH, consistency_proof, inclusion_proof
+from domain.transparency.bundle import LoggedEvent
+from domain.transparency.merkle import HASH_BYTES
+from domain.transparency.notes import parse_note, parse_verifier_key
+from domain.transparency.tiles import TILE_WIDTH, consistency_proof, inclusion_proof
 from projections.projection import Row
 
 Connect = Callable[[], AbstractContextManager[Connection[Row]]]

@@ -6,18 +6,18 @@ import base64
 from collections.abc import Mapping
 from uuid import UUID
 
-from application.accounts import Accounts, NewUser
-from application.authentication import Authenticator
-from application.clients import ClientSeals
-from application.denials import Denials
-from application.limits import Limits
-from application.passwords import PasswordRules
-from application.people import People
-from application.remembering import Remembered
-from application.sessions import Sessions
-from application.setup import Setup, SetupChoices, SetupLock
-from application.sign_ins import SignIns
-from application.tokens import Tokens
+from application.identity.accounts import Accounts, NewUser
+from application.identity.authentication import Authenticator
+from application.identity.clients import ClientSeals
+from application.identity.denials import Denials
+from application.identity.limits import Limits
+from application.identity.passwords import PasswordRules
+from application.identity.people import People
+from application.identity.remembering import Remembered
+from application.identity.sessions import Sessions
+from application.identity.setup import Setup, SetupChoices, SetupLock
+from application.identity.sign_ins import SignIns
+from application.identity.tokens import Tokens
 from domain.event import Metadata
 from domain.passwords import PasswordPolicy
 from domain.permissions import Principal

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from domain.bundle import Head, LeafHashes, Line, LoggedEvent, SignedCheckpoint
-from domain.merkle import root_of
-from domain.notes import TreeHead, format_tree_head, sign_note
+from domain.transparency.bundle import Head, LeafHashes, Line, LoggedEvent, SignedCheckpoint
+from domain.transparency.merkle import root_of
+from domain.transparency.notes import TreeHead, format_tree_head, sign_note
 
 START = datetime(2026, 3, 3, 9, tzinfo=UTC)
 

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import msgspec
 
-from application.directory import GrantFilter, GrantRow, TokenRow, UserFilter, UserRow
+from application.identity.directory import GrantFilter, GrantRow, TokenRow, UserFilter, UserRow
+from application.identity.tickets import TicketHolder
 from application.log import Recorded
 from application.ports import Allowance
-from application.tickets import TicketHolder
 from domain.account import PasswordChanged, Profile, UserCreated, UserDeleted, UserErased, UserUpdated, name_key
 from domain.errors import Gone
 from domain.permissions import GrantGiven, GrantRevoked

@@ -1,8 +1,8 @@
 """A log's tiles in memory."""
 
 from domain.errors import NotFound
-from domain.merkle import HASH_BYTES
-from domain.tiles import Tile, TiledTree
+from domain.transparency.merkle import HASH_BYTES
+from domain.transparency.tiles import Tile, TiledTree
 
 
 class MemoryTiles:

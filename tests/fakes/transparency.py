@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from application.transparency import CHECKPOINT_SPAN, MAX_PAGE, NotInTheLog
-from domain.bundle import LoggedEvent
+from application.audit.transparency import CHECKPOINT_SPAN, MAX_PAGE, NotInTheLog
 from domain.errors import Invalid
-from domain.notes import VerifierKey
-from domain.tiles import consistency_proof, inclusion_proof
+from domain.transparency.bundle import LoggedEvent
+from domain.transparency.notes import VerifierKey
+from domain.transparency.tiles import consistency_proof, inclusion_proof
 from tests.fakes.bundles import KEY, head_of, signed
 from tests.fakes.tiles import MemoryTiles
 

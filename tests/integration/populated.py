@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from application.client_accounts import ClientAccounts
+from application.identity.client_accounts import ClientAccounts
 from application.log import Change
 from application.searching import Hit, PackageHit, SearchQuery, SearchResult
 from domain.event import SYSTEM

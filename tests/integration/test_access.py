@@ -9,15 +9,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from application.accounts import Accounts, NewUser, UserChange
 from application.catalogue import NIL
-from application.directory import GrantFilter, UserFilter
-from application.grants import Grants, NewGrant
+from application.identity.accounts import Accounts, NewUser, UserChange
+from application.identity.directory import GrantFilter, UserFilter
+from application.identity.grants import Grants, NewGrant
+from application.identity.passwords import PasswordRules
+from application.identity.people import People
+from application.identity.tickets import TicketHolder
+from application.identity.tokens import NewToken, Tokens
 from application.log import Change
-from application.passwords import PasswordRules
-from application.people import People
-from application.tickets import TicketHolder
-from application.tokens import NewToken, Tokens
 from domain.claim import NameTaken
 from domain.event import SYSTEM, Metadata
 from domain.passwords import PasswordPolicy

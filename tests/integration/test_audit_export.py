@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from application.auditing import AuditPage, AuditTrail
+from application.audit.entries import AuditPage, AuditTrail
 from application.log import Change
 from domain.errors import Unavailable
 from domain.event import SYSTEM

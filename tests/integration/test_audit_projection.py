@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from application.auditing import AuditQuery, Entry
+from application.audit.entries import AuditQuery, Entry
 from application.log import Change
 from domain.account import UserCreated
 from domain.artifact import ArtifactDeleted, ArtifactPublished

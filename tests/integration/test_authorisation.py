@@ -19,7 +19,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from api.guards import NEEDS
 from application.formats import FORMATS
-from application.tokens import secret_hash
+from application.identity.tokens import secret_hash
 from application.wire import Route, ServerRoute
 from domain.token import TokenCreated
 from tests.integration.harness import Reply

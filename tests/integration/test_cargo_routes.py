@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from application.client_accounts import WRITE_SCOPES
 from application.formats.cargo import FORMAT
+from application.identity.client_accounts import WRITE_SCOPES
+from application.identity.tokens import NewToken
 from application.publishing import Target
-from application.tokens import NewToken
 from domain.event import SYSTEM
 from tests.fakes.accounts import basic
 from tests.integration.harness import Registry, Reply, registry

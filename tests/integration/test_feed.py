@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
+from application.audit.streaming import Channel, Subscription
 from application.log import Change, Recorded
-from application.streaming import Channel, Subscription
 from domain.repository import RepositoryCreated
 from projections.catalogue.fold import CatalogueProjection
 from projections.feed import Feed, reached

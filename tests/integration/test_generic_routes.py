@@ -20,9 +20,9 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from application.credentials import COOKIE_VIA
 from application.format import Format
 from application.formats import generic, pypi
+from application.identity.credentials import COOKIE_VIA
 from domain.repository import Settings
 from tests.integration.harness import Registry, Reply, multipart, registry
 from tests.samples.pypi.make import wheel

@@ -240,7 +240,7 @@ def test_a_ticket_opens_a_stream_once(running: Product) -> None:
 
 @pytest.fixture
 def short_queues(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("application.streaming.MAX_QUEUED", 5)
+    monkeypatch.setattr("application.audit.streaming.MAX_QUEUED", 5)
 
 
 @pytest.mark.usefixtures("short_queues")

@@ -10,15 +10,15 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from application.audit.transparency import CHECKPOINT_SPAN, NotInTheLog, bundle_of
 from application.log import Change, EventLog
-from application.transparency import CHECKPOINT_SPAN, NotInTheLog, bundle_of
-from domain.audit_report import AuditReport, Fault
-from domain.bundle import Head
-from domain.bundle_audit import audit
 from domain.checkpoint import CheckpointNamed
 from domain.errors import Invalid
-from domain.merkle import EMPTY_ROOT, leaf_hash, root_of, verify_consistency, verify_inclusion
-from domain.notes import NoteUnverified, TreeHead, open_tree_head, parse_verifier_key
+from domain.transparency.audit_report import AuditReport, Fault
+from domain.transparency.bundle import Head
+from domain.transparency.bundle_audit import audit
+from domain.transparency.merkle import EMPTY_ROOT, leaf_hash, root_of, verify_consistency, verify_inclusion
+from domain.transparency.notes import NoteUnverified, TreeHead, open_tree_head, parse_verifier_key
 from infrastructure.embedded import EmbeddedPostgres
 from infrastructure.postgres.events import EventRecorder
 from infrastructure.postgres.migrate import migrate

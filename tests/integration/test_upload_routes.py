@@ -24,8 +24,8 @@ from application.depositing import Depositor, checked_artifact_path
 from application.format import Format
 from application.formats.pypi import FORMAT as PYPI
 from application.formats.pypi.negotiation import JSON_V1
-from application.limits import Limits
-from application.uploads import Uploads
+from application.identity.limits import Limits
+from application.uploading.uploads import Uploads
 from application.wire import Answer
 from domain.event import SYSTEM
 from infrastructure.blobs.staging import FolderStaging

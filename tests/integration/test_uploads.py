@@ -17,7 +17,7 @@ import pytest
 
 from application.catalogue import RepositoryRow
 from application.ports import BlobStore, Spool, Spooled
-from application.upload_sessions import (
+from application.uploading.sessions import (
     UploadBusy,
     UploadEnded,
     UploadExpired,
@@ -29,7 +29,7 @@ from application.upload_sessions import (
     UploadSession,
     UploadStaging,
 )
-from application.uploads import (
+from application.uploading.uploads import (
     MOST_OPEN_SESSIONS,
     REMEMBERED,
     SESSION_LIFETIME,

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from domain.audit_report import AuditReport, Fault
-from domain.bundle import Garbled, Line, LoggedEvent, format_line, read_lines
-from domain.bundle_audit import audit
+from domain.transparency.audit_report import AuditReport, Fault
+from domain.transparency.bundle import Garbled, Line, LoggedEvent, format_line, read_lines
+from domain.transparency.bundle_audit import audit
 from tests.fakes.bundles import KEY, bundle, events
 
 COUNT = 600

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import Invalid
-from domain.merkle import CompactRange, leaf_hash, node_hash, root_of, verify_consistency, verify_inclusion
-from domain.notes import parse_note, parse_tree_head, parse_verifier_key
-from domain.tiles import (
+from domain.transparency.merkle import CompactRange, leaf_hash, node_hash, root_of, verify_consistency, verify_inclusion
+from domain.transparency.notes import parse_note, parse_tree_head, parse_verifier_key
+from domain.transparency.tiles import (
     TiledTree,
     TilePath,
     compact_range_at,

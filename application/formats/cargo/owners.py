@@ -7,11 +7,11 @@ from uuid import UUID
 
 import msgspec
 
-from application.client_accounts import ClientAccounts
 from application.formats.cargo.crates import asked_key, load_crate
 from application.formats.cargo.dialect import answer_bytes, answer_json
 from application.formats.cargo.index import Owner, render_owners
 from application.formats.cargo.names import CrateKey
+from application.identity.client_accounts import ClientAccounts
 from application.publishing import DecidePackage, PackageDecision, Target
 from application.wire import Answer, Call
 from domain import package

@@ -9,11 +9,11 @@ from typing import Literal
 
 import msgspec
 
-from application.directory import GrantFilter
 from application.formats.npm.about import NotOffered
 from application.formats.npm.address import address_of
 from application.formats.npm.dialect import answer_json
 from application.formats.npm.reading import load_package
+from application.identity.directory import GrantFilter
 from application.wire import Answer, Call
 from domain.errors import Invalid
 

@@ -14,14 +14,14 @@ from uuid import UUID
 
 import msgspec
 
-from application.client_accounts import READ_SCOPES, ClientAccounts
-from application.directory import TokenRow
 from application.formats.npm.about import NotOffered
 from application.formats.npm.dialect import answer_json
 from application.formats.npm.index import timestamp
 from application.formats.npm.names import NpmName
 from application.formats.npm.people import Person
-from application.tokens import NewToken
+from application.identity.client_accounts import READ_SCOPES, ClientAccounts
+from application.identity.directory import TokenRow
+from application.identity.tokens import NewToken
 from application.wire import Answer, Call, ServerCall
 from domain.errors import Invalid, Unauthenticated
 

@@ -10,10 +10,10 @@ from litestar.testing import TestClient
 from api.app import App
 from api.http.transparency import TransparencyController
 from api.management import management
-from domain.bundle import SignedCheckpoint, parse_line
-from domain.merkle import leaf_hash, verify_consistency, verify_inclusion
-from domain.notes import open_tree_head
 from domain.permissions import Principal
+from domain.transparency.bundle import SignedCheckpoint, parse_line
+from domain.transparency.merkle import leaf_hash, verify_consistency, verify_inclusion
+from domain.transparency.notes import open_tree_head
 from tests.fakes.bundles import KEY, events, head_of
 from tests.fakes.transparency import MemoryLog
 
@@ -26,7 +26,7 @@ READER = Principal(id=UUID(int=2), kind="user", username="rita", via="session")
 def client(principal: Principal, log: MemoryLog = LOG) -> TestClient[Litestar]:
     unused: dict[str, Any] = dict.fromkeys(App.__struct_fields__)
     given = {
-        "settings": SimpleNamespace(swagger=False, production=True),
+        "settings": SimpleNamespace(swagger=False, production=True, cors_origins=()),
         "transparency": log,
         "access": SimpleNamespace(denied=lambda *_, **__: None),
     }

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from domain.errors import Invalid
-from domain.notes import VerifierKey, parse_verifier_key
+from domain.transparency.notes import VerifierKey, parse_verifier_key
 from infrastructure.signing.ed25519 import Ed25519Signer, Ed25519Verifier, SigningKeyInvalid
 
 NAME = "registry.example/log"

@@ -11,8 +11,8 @@ from uuid import UUID
 import jwt
 import pytest
 
-from application.directory import UserRow
-from application.session_tokens import TokenExpired, TokenUnreadable
+from application.identity.directory import UserRow
+from application.identity.session_tokens import TokenExpired, TokenUnreadable
 from domain.errors import Invalid
 from infrastructure.auth.jwt import JwtTokens
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from application.passwords import generate_password
+from application.identity.passwords import generate_password
 from domain.passwords import PasswordPolicy, faults
 from infrastructure.auth.password_file import AdminPasswordFile
 from infrastructure.auth.passwords import Argon2Passwords, TooManySignIns

@@ -1,0 +1,1 @@
+"""The log as evidence: entries, exports, replays, live streams, proofs."""

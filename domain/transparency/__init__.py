@@ -1,0 +1,1 @@
+"""What makes the log provable: tree, tiles, signed notes, bundles and their audit. No storage."""
