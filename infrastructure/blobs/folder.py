@@ -1,4 +1,7 @@
-"""Blobs as files of one directory tree: `ab/cd/<sha256>`, read-only, complete or absent."""
+"""Blobs as files of one directory tree: `ab/<sha256>`, read-only, complete or absent.
+
+One level of directories: they are there from the start, and no upload waits until a new one is on the disk.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,8 @@ class FolderBlobs:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._durable: set[str] = set()
         with storage_faults("prepare the blob directory"):
-            for first in range(256):
-                (root / f"{first:02x}").mkdir(parents=True, exist_ok=True)
-            _fsync_directory(root)
+            self._make_directories()
             _sweep(root)
 
     def keep(self, spooled: Spooled) -> None:
@@ -92,7 +92,7 @@ class FolderBlobs:
         checked_sha256(sha256)
 
     def delete(self, sha256: str) -> None:
-        """Remove; an absent blob is no fault. Directories stay: there are at most 65,792, and keepers need them."""
+        """Remove; an absent blob is no fault."""
         with suppress(FileNotFoundError), storage_faults("delete a blob", absence=True):
             self._path(sha256).unlink()
 
@@ -110,7 +110,7 @@ class FolderBlobs:
 
     def _path(self, sha256: str) -> Path:
         checked_sha256(sha256)
-        return self._root / sha256[:2] / sha256[2:4] / sha256
+        return self._root / sha256[:2] / sha256
 
     def _refresh(self, path: Path, size_bytes: int) -> bool:
         try:
@@ -128,24 +128,16 @@ class FolderBlobs:
         except FileNotFoundError:
             raise Unavailable("the received bytes are no longer in the spool; send them again") from None
         try:
-            self._make_parent(path)
             self._rename_or_copy(spooled.path, path)
         except FileNotFoundError:  # the directory was removed behind our back, by a restore perhaps
-            self._durable.clear()
-            self._make_parent(path)
+            self._make_directories()
             self._rename_or_copy(spooled.path, path)
 
-    def _make_parent(self, path: Path) -> None:
-        """Create `ab/cd` durably: a directory that a crash loses takes its files along.
-
-        That it is there says nothing: another process may have made it a moment ago and not flushed it yet. So each
-        process flushes each directory's name once for itself.
-        """
-        leaf = path.name[:4]
-        if leaf not in self._durable:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _fsync_directory(path.parent.parent)
-            self._durable.add(leaf)
+    def _make_directories(self) -> None:
+        """Make all directories, durably: one that a crash loses takes its files along."""
+        for first in range(256):
+            (self._root / f"{first:02x}").mkdir(parents=True, exist_ok=True)
+        _fsync_directory(self._root)
 
     def _rename_or_copy(self, source: Path, target: Path) -> None:
         try:
@@ -170,12 +162,11 @@ class FolderBlobs:
 
     def _walk(self, prefix: str) -> Iterator[BlobInfo]:
         for first in _names(self._root, prefix[:2], 2):
-            for second in _names(self._root / first, prefix[2:4], 2):
-                folder = self._root / first / second
-                for name in _names(folder, prefix, 64):
-                    with suppress(FileNotFoundError), storage_faults("list blobs", absence=True):
-                        status = (folder / name).stat()
-                        yield BlobInfo(name, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+            folder = self._root / first
+            for name in _names(folder, prefix, 64):
+                with suppress(FileNotFoundError), storage_faults("list blobs", absence=True):
+                    status = (folder / name).stat()
+                    yield BlobInfo(name, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
 def _absent(sha256: str) -> NotFound:

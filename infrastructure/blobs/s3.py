@@ -1,4 +1,4 @@
-"""Blobs as objects of an S3 bucket, under the same names that they have in a directory: `ab/cd/<sha256>`."""
+"""Blobs as objects of an S3 bucket, under the same names that they have in a directory: `ab/<sha256>`."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class S3Blobs:
 
     def _key(self, sha256: str) -> str:
         checked_sha256(sha256)
-        return f"{self.prefix}{sha256[:2]}/{sha256[2:4]}/{sha256}"
+        return f"{self.prefix}{sha256[:2]}/{sha256}"
 
     def _stored_size(self, key: str) -> int:
         with s3_faults("read a blob"):
@@ -173,7 +173,7 @@ class S3Blobs:
             )
 
     def _walk(self, prefix: str) -> Iterator[BlobInfo]:
-        names = "/".join(part for part in (prefix[:2], prefix[2:4], prefix if len(prefix) > 4 else "") if part)
+        names = f"{prefix[:2]}/{prefix}" if len(prefix) > 2 else prefix
         with s3_faults("list blobs"):
             for found in self.client.list_objects(self.bucket, prefix=self.prefix + names, recursive=True):
                 sha256 = (found.object_name or "").rpartition("/")[2]

@@ -265,7 +265,7 @@ def test_a_folder_holds_read_only_files_named_by_their_digest(folder: Storage, t
 
     path = folder.blobs.local_path(digest)
 
-    assert path == tmp_path / "blobs" / digest[:2] / digest[2:4] / digest
+    assert path == tmp_path / "blobs" / digest[:2] / digest
     assert path.read_bytes() == b"content"
     assert path.stat().st_mode & 0o777 == 0o444
     with pytest.raises(NotFound):
@@ -354,7 +354,7 @@ def test_a_missing_root_fails_the_check(tmp_path: Path) -> None:
 def test_strangers_in_the_folder_are_not_listed(folder: Storage, tmp_path: Path) -> None:
     digest = store(folder, b"content")
     (tmp_path / "blobs" / "lost+found").mkdir()
-    (tmp_path / "blobs" / digest[:2] / digest[2:4] / "notes.txt").write_text("mine")
+    (tmp_path / "blobs" / digest[:2] / "notes.txt").write_text("mine")
 
     assert [info.sha256 for info in folder.blobs.list()] == [digest]
 
