@@ -42,7 +42,7 @@ ADMIN = Principal(id=UUID(int=1), kind="user", username="admin", via="session", 
 def served(view: TransparencyView) -> Iterator[str]:
     """The management API with nothing but the log, and the token `secret` for its administrator."""
     unused: dict[str, Any] = dict.fromkeys(App.__struct_fields__)
-    settings = SimpleNamespace(swagger=False, production=True)
+    settings = SimpleNamespace(swagger=False, production=True, cors_origins=())
     access = SimpleNamespace(denied=lambda *_, **__: None)
     inner = management(
         App(**(unused | {"settings": settings, "access": access, "transparency": view})), [TransparencyController], "1"

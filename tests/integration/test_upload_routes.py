@@ -60,7 +60,7 @@ def running(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
             MAX_BYTES,
         )
         given: dict[str, Any] = {
-            "settings": SimpleNamespace(swagger=False, production=True),
+            "settings": SimpleNamespace(swagger=False, production=True, cors_origins=()),
             "pool": started._pool,
             "access": started.access,
             "catalogue": started.catalogue,
