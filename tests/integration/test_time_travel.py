@@ -259,6 +259,11 @@ def test_both_workers_tell_the_same_past(histories: dict[str, History], format: 
             assert (here.status, here.body, here.header("etag")) == (there.status, there.body, there.header("etag"))
 
 
+def _uncounted(reply: Reply) -> bytes:
+    """The body without counts of downloads, which are until today whatever the position."""
+    return re.sub(rb'"download_count":[0-9]+', b"", reply.body)
+
+
 @pytest.mark.parametrize("target", MANAGED)
 def test_management_reads_of_the_past_do_not_change(histories: dict[str, History], target: str) -> None:
     history = histories["generic"]
@@ -267,10 +272,10 @@ def test_management_reads_of_the_past_do_not_change(histories: dict[str, History
     for moment in history.moments:
         reply = history.ask(f"{key}@{moment.position}", target)
         assert reply.status == 200, (target, reply.status, reply.text)
-        fresh[moment.position] = reply.body
+        fresh[moment.position] = _uncounted(reply)
         for spelling in _spellings(moment)[1:]:
             again = history.ask(f"{key}@{spelling}", target)
-            assert again.body == reply.body, (target, spelling, again.text)
+            assert _uncounted(again) == _uncounted(reply), (target, spelling, again.text)
     assert len(set(fresh.values())) > 1
 
 
