@@ -16,8 +16,8 @@ _NOTHING = b"{}"
 
 class ArtifactBody(msgspec.Struct, frozen=True, kw_only=True):
     """An artifact. metadata: the format's own facts. created_at: of this revision. version_label: what a revision can
-    be asked for by, besides its number. analyzable: it is a full record. download_count: until today, at every position.
-    quarantine_status: `not_quarantined` where no quarantine applies.
+    be asked for by, besides its number. analyzable: it is a full record. download_count: until today, at every
+    position. quarantine_status: `not_quarantined` where no quarantine applies.
     """
 
     id: UUID
