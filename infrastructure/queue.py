@@ -129,6 +129,8 @@ class Worker:
         self._scheduler.join(timeout=5)
         self._worker.stop(timeout=10_000)
         self._broker.close()
+        if isinstance(self._broker, RedisBroker):
+            self._broker.client.connection_pool.disconnect()  # its close leaves them to the garbage collector
 
     def _schedule(self) -> None:
         announced = False

@@ -126,8 +126,10 @@ class TreeController(Controller):
             _note(
                 app, Download(row.id, row.sha256, resolved, principal, *_sender(request)), whole=size == row.size_bytes
             )
+        chunks = _chunks(app.blobs.open(row.sha256), size)
+        next(chunks)  # once begun, it closes the file even when nobody reads on: a HEAD, a client that went away
         return Stream(
-            _chunks(app.blobs.open(row.sha256), size),
+            chunks,
             media_type=_shown_as(row.media_type),
             headers={
                 "content-length": str(size),
@@ -217,7 +219,9 @@ def _node(app: App, resolved: Resolved, prefix: str, child: Child, *, count: int
 
 
 def _chunks(source: BinaryIO, size: int) -> Iterator[bytes]:
+    """An empty one first."""
     with source:
+        yield b""
         while size > 0 and (chunk := source.read(min(size, CHUNK_BYTES))):
             size -= len(chunk)
             yield chunk

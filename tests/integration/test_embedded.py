@@ -156,7 +156,7 @@ def test_a_killed_server_starts_again_while_a_backend_of_it_is_still_busy(postgr
         assert postgres.process is not None
         os.kill(postgres.process.pid, signal.SIGKILL)
         with pytest.raises(ServerDidNotStart, match="shared memory"):
-            postgres.start(timeout_seconds=0.5)
+            postgres.start(timeout_seconds=4)
         with subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -CONT {pid}"]):
             assert read(postgres.start()) == [1]
         assert not alive(pid)

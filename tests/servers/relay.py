@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
+import struct
 import threading
-from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self
 
-T = TypeVar("T")
-
+POLL_SECONDS = 0.05
 WAIT_SECONDS = 10.0
+_RESET = struct.pack("ii", 1, 0)
 
 
 class Relay:
@@ -23,82 +22,91 @@ class Relay:
 
     def __init__(self, target: int | Path) -> None:
         self._target = target
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        self._flowing = threading.Event()
+        self._cut = threading.Event()
+        self._cut.set()
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+        self._open: set[socket.socket] = set()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
 
     def cut(self) -> None:
         """End every connection by a reset, and refuse new ones."""
-        self._do(self._cut())
+        with self._lock:
+            self._cut.set()
+            for one in self._open:
+                _end(one)
+        self._flowing.set()  # who was held is cut too
+        while threads := list(self._threads):
+            for thread in threads:
+                thread.join(WAIT_SECONDS)
+                assert not thread.is_alive()
+                self._threads.discard(thread)
 
     def mend(self) -> None:
         """Listen again, and pass on what was held."""
-        self._do(self._mend())
+        self._flowing.set()
+        if self._cut.is_set():
+            listening = socket.create_server(("127.0.0.1", self.port))
+            listening.settimeout(POLL_SECONDS)
+            self._cut.clear()
+            self._begin(self._listen, listening)
 
     def hold(self) -> None:
         """Keep every connection, take new ones, and pass nothing on: a server that hangs."""
-        self._loop.call_soon_threadsafe(self._flowing.clear)
+        self._flowing.clear()
 
     def __enter__(self) -> Self:
-        self._thread.start()
         self.mend()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.cut()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=WAIT_SECONDS)
-        self._loop.close()
 
-    def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT_SECONDS)
+    def _begin(self, work: object, *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, name="relay", daemon=True)  # type: ignore[arg-type]
+        self._threads.add(thread)
+        thread.start()
 
-    async def _mend(self) -> None:
-        self._flowing.set()
-        if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+    def _listen(self, listening: socket.socket) -> None:
+        with listening:
+            while not self._cut.is_set():
+                with suppress(TimeoutError):
+                    near, _ = listening.accept()
+                    self._begin(self._serve, near)
 
-    async def _cut(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for writer in list(self._open):
-            writer.transport.abort()
-        await asyncio.sleep(0)  # what was cut says so before this returns
-        others = asyncio.all_tasks() - {task for task in [asyncio.current_task()] if task is not None}
-        if others:
-            await asyncio.wait(others, timeout=WAIT_SECONDS)
+    def _serve(self, near: socket.socket) -> None:
+        with near, socket.socket(socket.AF_UNIX if isinstance(self._target, Path) else socket.AF_INET) as far:
+            with suppress(OSError):
+                far.connect(str(self._target) if isinstance(self._target, Path) else ("127.0.0.1", self._target))
+                self._join(near, far)
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
-        try:
-            if isinstance(self._target, Path):
-                far_reader, far_writer = await asyncio.open_unix_connection(self._target)
-            else:
-                far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
-            writer.transport.abort()
-            self._open.discard(writer)
-            return
-        self._open.add(far_writer)
-        try:
-            await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
-        finally:
-            for one in (writer, far_writer):
-                one.transport.abort()
-                self._open.discard(one)
+    def _join(self, near: socket.socket, far: socket.socket) -> None:
+        with self._lock:
+            if self._cut.is_set():
+                return
+            self._open |= {near, far}
+        back = threading.Thread(target=self._pass, args=(far, near), name="relay", daemon=True)
+        back.start()
+        self._pass(near, far)
+        back.join()
+        with self._lock:
+            self._open -= {near, far}
 
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
-            while data := await source.read(1 << 16):
-                await self._flowing.wait()
-                sink.write(data)
-                await sink.drain()
-        if not sink.transport.is_closing():
-            sink.close()
+            while data := source.recv(1 << 16):
+                self._flowing.wait()
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+            return
+        _end(source)
+        _end(sink)
+
+
+def _end(one: socket.socket) -> None:
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
