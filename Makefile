@@ -113,6 +113,10 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 project:
 	@$(BIN)/python -m pip install --quiet --no-input --no-deps --no-build-isolation --editable .
 
+# The programs that tests of clients drive, with the Debian package that has each.
+DRIVEN := curl=curl wget=wget aria2c=aria2 rclone=rclone
+DRIVEN += mvn=maven gradle=gradle java=default-jre-headless
+
 $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 	@PYTHON="$(PYTHON)" sh requirements/venv.sh $(CLIENTS)/python
 	$(CLIENTS)/python/bin/python $(PIP_INSTALL) -r requirements/clients.txt
@@ -120,8 +124,7 @@ $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 		$(CLIENTS)/python/bin/python -m pip download --quiet --no-deps --only-binary :all: --require-hashes \
 			-r requirements/old-pip.txt -d $(CLIENTS)/old-pip; \
 	fi
-	@sh requirements/tools.sh
-	@sh requirements/maven.sh
+	@sh requirements/tools.sh $(DRIVEN)
 	@sh requirements/node.sh
 	$(NPM_INSTALL) --prefix $(CLIENTS)/pnpm $(PNPM)
 	$(NPM_INSTALL) --prefix $(CLIENTS)/yarn $(YARN_CLASSIC)

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Sees to it that the tools for plain files are there, whose use some tests drive: curl, wget, aria2c, rclone.
+# Sees to it that the programs are there that some tests drive, each named with its Debian package: tools.sh mvn=maven …
 set -eu
-missing=""
-for tool in curl wget aria2c rclone; do
-    command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
+missing="" packages=""
+for pair in "$@"; do
+    if ! command -v "${pair%%=*}" >/dev/null 2>&1; then
+        missing="$missing ${pair%%=*}" packages="$packages ${pair#*=}"
+    fi
 done
 if [ -z "$missing" ]; then
     exit 0
 fi
-packages=$(echo "$missing" | sed 's/aria2c/aria2/')
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing$packages"
     apt-get update -qq
