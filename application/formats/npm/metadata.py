@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, ClassVar
 
 import msgspec
 
-from application.formats.npm.archive import Entry, TarballLimits, TarballMalformed, read_entries
+from application.archives.tarballs import Entry, TarballLimits, TarballMalformed, read_entries
 from application.formats.npm.document import Attachment, ClaimedManifest, PackageDocument
 from application.formats.npm.json_stream import JsonMalformed, JsonStream
 from application.formats.npm.manifest import abbreviated_manifest, encode_manifest, full_manifest

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from application.formats.npm.archive import TarballLimits, TarballMalformed, read_entries
+from application.archives.tarballs import TarballLimits, TarballMalformed, read_entries
 from application.formats.npm.metadata import read_tarball
 from domain.errors import Invalid
 from tests.samples.npm import make

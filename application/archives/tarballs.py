@@ -1,8 +1,9 @@
-"""The strict subset of gzip tar that every npm client unpacks to the same files.
+"""The strict subset of gzip tar that every reader unpacks to the same files.
 
-Python's tarfile, node-tar and the readers in pnpm and yarn disagree about damaged headers, text after a NUL, extended
-sizes and what follows the first empty block. Where they disagree, one of them installs files that nobody checked. So
-this reader accepts what `npm pack`, GNU tar and common libraries write, and refuses everything with two readings.
+Python's tarfile, node-tar, Go's archive/tar and the readers in pnpm and yarn disagree about damaged headers, text
+after a NUL, extended sizes and what follows the first empty block. Where they disagree, one of them installs files that
+nobody checked. So this reader accepts what package managers, GNU tar and common libraries write, and refuses everything
+with two readings.
 Source: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13_06 (ustar and pax)
 """
 
