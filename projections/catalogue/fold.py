@@ -454,7 +454,9 @@ class CatalogueProjection(Projection):
     # revisions
 
     def _touch(self, repository: UUID, package: str, position: int) -> None:
-        self._revise(repository, package_scope(package) if package else TREE_SCOPE, position)
+        self._revise(repository, TREE_SCOPE, position)
+        if package:
+            self._revise(repository, package_scope(package), position)
 
     def _revise(self, repository: UUID, scope: str, position: int) -> None:
         self._revisions[repository, scope, position] = None
