@@ -189,7 +189,9 @@ PACKAGES_SCOPE = "packages"
 """The scope of which packages exist."""
 
 TREE_SCOPE = "tree"
-"""The scope of everything in a repository: what is told of all of its files at once, grouped into packages or not."""
+"""The scope of everything in a repository: its settings, and what is told of all of its files
+at once, grouped into packages or not.
+"""
 
 REPOSITORIES_SCOPE = "repositories"
 """The scope, in the repository NIL, of which repositories exist and what they are."""

@@ -23,7 +23,7 @@ from eventsourcing.persistence import (
     Transcoder,
 )
 
-from domain.errors import Conflict
+from domain.errors import Conflict, NotFound
 from domain.event import SYSTEM, Event, Metadata, Unknown
 from domain.topics import EVENTS, UPCASTS
 
@@ -263,6 +263,12 @@ class EventLog(Application[UUID]):
     def position_at(self, moment: datetime) -> int:
         """The last position recorded at or before the moment."""
         return self._log_recorder.position_at(moment)
+
+    def recorded_at(self, position: int) -> datetime:
+        """When the event at a position was recorded. Raises NotFound where the log has none yet."""
+        for _, at, *_ in self._log_recorder.read(position - 1, 1):
+            return at  # type: ignore[no-any-return]
+        raise NotFound(f"position {position} is not in the log yet")
 
     @property
     def _log_recorder(self) -> LogRecorder:

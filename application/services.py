@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 import msgspec
 
 from application.access import Access
 from application.catalogue import Catalogue
+from application.documents import Documents
 from application.finding import Finder
 from application.format import Formats
 from application.identity.client_accounts import ClientAccounts
@@ -20,7 +24,8 @@ from application.usage import Usage
 class Services(msgspec.Struct, frozen=True):
     """Wired once by the composition root. access: for what a request concerns besides its own repository.
 
-    What may be None is not offered then: tests of formats run without accounts and without search.
+    What may be None is not offered then: tests of formats run without accounts and without search. documents: for what
+    several addresses are made of. recorded_at: when the event at a position was recorded.
     """
 
     catalogue: Catalogue
@@ -36,3 +41,5 @@ class Services(msgspec.Struct, frozen=True):
     directory: Directory | None = None
     usage: Usage | None = None
     package_signer: PackageSigner | None = None
+    documents: Documents | None = None
+    recorded_at: Callable[[int], datetime] | None = None

@@ -150,6 +150,7 @@ def wire_api(core: Core) -> Api:
     tables = SearchView(core.connect)
     searching = compose_searching(core, tables)
     usage = UsageView(core.connect)
+    documents = Documents(cache or NoCache(), cache or LocalLocks())
     services = Services(
         catalogue=core.catalogue,
         finder=finder,
@@ -164,12 +165,14 @@ def wire_api(core: Core) -> Api:
         directory=identity.directory,
         usage=usage,
         package_signer=EcdsaPackageSigner(settings.instance_key),
+        documents=documents,
+        recorded_at=core.log.recorded_at,
     )
     wire = Wire(
         FORMATS,
         services=services,
         access=access,
-        documents=Documents(cache or NoCache(), cache or LocalLocks()),
+        documents=documents,
         revisions=revisions,
         is_fresh=lambda: progress.fresh,
         count_download=downloads.count,

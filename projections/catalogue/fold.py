@@ -437,6 +437,7 @@ class CatalogueProjection(Projection):
                 row = row._replace(**{field: changed})
         if event.settings is not msgspec.UNSET:
             row = row._replace(settings=_json(event.settings))
+            self._revise(event.repository, TREE_SCOPE, recorded.position)
         self._repositories.put((event.repository,), row, recorded.position)
         self._revise(NIL, REPOSITORIES_SCOPE, recorded.position)
 

@@ -160,6 +160,7 @@ class Registry:
             lambda *_: b"",
             lambda: self.revisions.repositories_generation,
         )
+        documents = Documents(NoCache(), LocalLocks())
         self.services = Services(
             catalogue=self.catalogue,
             finder=CatalogueFinder(lambda: connection(self.db)),
@@ -168,12 +169,14 @@ class Registry:
             spool=self.spool,
             access=self.access,
             formats=Formats(formats),
+            documents=documents,
+            recorded_at=self.log.recorded_at,
         )
         self.wire = Wire(
             formats,
             services=self.services,
             access=self.access,
-            documents=Documents(NoCache(), LocalLocks()),
+            documents=documents,
             revisions=self.revisions,
             is_fresh=lambda: self.progress.fresh,
             count_download=lambda *download: self.downloads.append(download),
