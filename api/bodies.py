@@ -102,7 +102,7 @@ async def receive_body(
     batches = _Batches(receive, length)
     if body.kind == "text":
         received.text = await _text(batches, limit)
-    elif body.kind == "bytes":
+    elif body.kind == "bytes" or (body.kind == "either" and not _is_form(headers)):
         received.upload = await _file(batches, spool, pool, body.algorithms, limit)
     else:
         received.form = await _form(batches, headers, spool, pool, body.algorithms, limit)
@@ -232,6 +232,10 @@ def _write_whole(spool: Spool, algorithms: tuple[str, ...], limit: int | None, c
 def _write(writer: SpoolWriter, chunks: list[bytes] | None) -> None:
     for chunk in chunks or ():
         writer.write(chunk)
+
+
+def _is_form(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
 async def _form(

@@ -72,12 +72,13 @@ class Form(msgspec.Struct, frozen=True):
 
 class Body(msgspec.Struct, frozen=True):
     """How a route wants its body. `bytes` and `form` go to disk and are hashed on the way; `text` is held in memory.
+    `either` is a form when its type says so, and bytes otherwise.
 
     algorithms: digests besides SHA-256. max_bytes: None is the server's upload limit. announced: digests that the
     client's headers announce are computed too, and the handler runs only if the bytes have them (DigestMismatch).
     """
 
-    kind: Literal["none", "bytes", "form", "text"] = "none"
+    kind: Literal["none", "bytes", "form", "either", "text"] = "none"
     algorithms: tuple[str, ...] = ()
     max_bytes: int | None = None
     announced: bool = False
