@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -58,7 +58,8 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     without a repository; mounts: other protocols that it speaks. overwrite: whether a path may be published again,
     unless the repository says otherwise. order: a sort key that orders versions as the ecosystem does. digests: those
     besides SHA-256 that it publishes. deposit: publishes a file that came without this protocol as if it had come by
-    it, and gives the path at which it is now; None takes any file as it is.
+    it, and gives the path at which it is now; None takes any file as it is. signs: how its clients expect indexes to be
+    signed; a repository of it is made with a key of its own.
     """
 
     key: str
@@ -74,6 +75,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     overwrite: Overwrite = "never"
     digests: tuple[str, ...] = ()
     deposit: Callable[[Deposit], str] | None = None
+    signs: Literal["", "openpgp"] = ""
 
 
 class Formats:

@@ -18,6 +18,7 @@ from application.ports import BlobStore, Spool
 from application.publishing import Publishing
 from application.searching import SearchIndex, Shelves
 from application.signing import PackageSigner
+from application.signing_keys import RepositorySigner
 from application.usage import Usage
 
 
@@ -41,5 +42,6 @@ class Services(msgspec.Struct, frozen=True):
     directory: Directory | None = None
     usage: Usage | None = None
     package_signer: PackageSigner | None = None
+    repository_signer: RepositorySigner | None = None
     documents: Documents | None = None
     recorded_at: Callable[[int], datetime] | None = None

@@ -39,3 +39,8 @@ def checkpoint_id(name: str) -> UUID:
 def attempts_id(user: UUID) -> UUID:
     """The stream of an account's wrong passwords."""
     return uuid5(NAMESPACE, f"attempts\0{user.hex}")
+
+
+def signing_id(repository: UUID) -> UUID:
+    """The stream of what signs for a repository."""
+    return uuid5(NAMESPACE, f"signing\0{repository.hex}")

@@ -11,7 +11,19 @@ import msgspec
 
 from application.audit.entries import REDACTED, entry_of
 from application.log import Recorded
-from domain import account, artifact, checkpoint, claim, package, permissions, repository, session, sign_in, token
+from domain import (
+    account,
+    artifact,
+    checkpoint,
+    claim,
+    package,
+    permissions,
+    repository,
+    session,
+    sign_in,
+    signing_key,
+    token,
+)
 from domain.event import Event, Unknown
 
 
@@ -38,7 +50,9 @@ KINDS: dict[str, Kind] = {
     "grant": Kind("grant", permissions.Grant(), permissions.evolve),
     "package": Kind("package", package.Package(), package.evolve),
     "repository": Kind("repository", repository.Repository(), repository.evolve),
+    "repository-signing": Kind("repository-signing", signing_key.RepositorySigning(), signing_key.evolve_signing),
     "session": Kind("session", session.Session(), lambda _, event: session.session_after(event)),
+    "signing-key": Kind("signing-key", signing_key.SigningKey(), signing_key.evolve),
     "storage": FACTS,
     "token": Kind("token", token.Token(), token.evolve),
     "user": Kind("user", account.Account(), account.evolve),
