@@ -141,9 +141,12 @@ class SigningKeyDeleted(Event, frozen=True, kw_only=True):
 
 
 class ArtifactSigned(Event, frozen=True, kw_only=True):
-    """The key signed a stored file. signature: detached; armored OpenPGP, or base64 of a bare one."""
+    """A key signed what is stored at a path; it is in the stream of the artifact.
 
-    TOPIC: ClassVar[str] = "signing-key.artifact-signed"
+    signature: armored OpenPGP, or base64 of a bare one.
+    """
+
+    TOPIC: ClassVar[str] = "artifact.signed"
     key: UUID
     artifact: UUID
     repository: UUID

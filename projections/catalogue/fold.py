@@ -31,6 +31,8 @@ from domain.package import (
     VersionsYanked,
 )
 from domain.repository import RepositoryCreated, RepositoryDeleted, RepositoryUpdated
+from domain.signing_key import RepositorySigningChanged
+from projections.catalogue import signing
 from projections.catalogue.tables import (
     artifact_table,
     mark_table,
@@ -122,6 +124,7 @@ class CatalogueProjection(Projection):
         "view_storage",
         "view_revision",
         "view_checkpoint",
+        *signing.TABLES,
     )
 
     def __init__(self) -> None:
@@ -130,7 +133,16 @@ class CatalogueProjection(Projection):
         self._versions = version_table()
         self._marks = mark_table()
         self._artifacts = artifact_table()
-        self._tables = (self._repositories, self._packages, self._versions, self._marks, self._artifacts)
+        self._signing = signing.signing_table()
+        self._keys = signing.KeyRows()
+        self._tables = (
+            self._repositories,
+            self._packages,
+            self._versions,
+            self._marks,
+            self._artifacts,
+            self._signing,
+        )
         self._begin()
 
     def apply(self, cursor: Cursor[Row], events: Sequence[Recorded]) -> None:
@@ -158,8 +170,10 @@ class CatalogueProjection(Projection):
         self._fetch(cursor, events)
         for recorded in events:
             self._fold(cursor, recorded)
+            self._fold_signing(recorded)
         for table in self._tables:
             table.flush(cursor)
+        self._keys.flush(cursor)
         self._write_blobs(cursor)
         self._write_storage(cursor)
         if self._revisions:
@@ -173,6 +187,10 @@ class CatalogueProjection(Projection):
     def _fetch(self, cursor: Cursor[Row], events: Sequence[Recorded]) -> None:
         artifacts, repositories = set(), set()
         packages, versions, marks = set(), set(), set()
+        self._keys.begin(cursor, events)
+        self._signing.fetch(
+            cursor, {(one.event.repository,) for one in events if isinstance(one.event, RepositorySigningChanged)}
+        )
         for recorded in events:
             match recorded.event:
                 case ArtifactPublished() | ArtifactDeleted() | ArtifactPropertiesSet() as event:
@@ -233,6 +251,15 @@ class CatalogueProjection(Projection):
                     "INSERT INTO view_checkpoint VALUES (%s, %s, %s, %s) ON CONFLICT (name) DO NOTHING",
                     (event.name, event.position, recorded.at, recorded.meta.by),
                 )
+
+    def _fold_signing(self, recorded: Recorded) -> None:
+        event = recorded.event
+        if isinstance(event, RepositorySigningChanged):
+            self._signing.put((event.repository,), signing.signing_row(event), recorded.position)
+            for scope in (PACKAGES_SCOPE, TREE_SCOPE):
+                self._revise(event.repository, scope, recorded.position)
+        else:
+            self._keys.fold(recorded)
 
     # artifacts
 
