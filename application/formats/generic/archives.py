@@ -1,16 +1,14 @@
 """Reading zip and tar archives of strangers as a stream of files: nothing is ever unpacked to a path of theirs.
 
 Bounds: the directory of a zip, the headers of a tar, and what comes out in all in proportion to what went in.
-Source: APPNOTE.TXT 6.3.10 (zip), https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html (ustar and pax)
+Source: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html (ustar and pax)
 """
 
 from __future__ import annotations
 
 import gzip
 import os
-import stat
 import tarfile
-import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from typing import BinaryIO, cast
 
 import msgspec
 
+from application.archives import zips
 from domain.errors import Invalid
 
 CHUNK_BYTES = 256 * 1024
@@ -26,13 +25,10 @@ FREE_BYTES = 64 << 20
 """Below this any ratio is harmless."""
 
 _BLOCK = 512
-_MAX_DIRECTORY_BYTES = 8 << 20
 _MAX_HEADER_BYTES = 64 << 10
 _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_ENCRYPTED = 0x1
+_ZIP_LIMITS = zips.ZipLimits(max_unpacked_bytes=1 << 62, ratio=MAX_RATIO, free_bytes=FREE_BYTES)
 _DAMAGED = (
-    zipfile.BadZipFile,
     gzip.BadGzipFile,
     zlib.error,
     EOFError,
@@ -65,7 +61,7 @@ def walk(file: BinaryIO) -> Iterator[Member]:
     with _faults():
         kind, size_bytes = _kind_of(file), _size_of(file)
         if kind == "zip":
-            yield from _walk_zip(file, size_bytes)
+            yield from _walk_zip(file)
         else:
             yield from _walk_tar(_Stream(file, size_bytes, packed=kind == "gzip"), strict=True)
 
@@ -75,7 +71,8 @@ def find(file: BinaryIO, name: str) -> Member | None:
     with _faults():
         kind, size_bytes = _kind_of(file), _size_of(file)
         if kind == "zip":
-            return _find_in_zip(file, size_bytes, name)
+            found = zips.find(file, name, _ZIP_LIMITS)
+            return _zip_member(found) if found is not None else None
         members = _walk_tar(_Stream(file, size_bytes, packed=kind == "gzip"), strict=False)
         return next((member for member in members if member.name == name), None)
 
@@ -84,6 +81,8 @@ def find(file: BinaryIO, name: str) -> Member | None:
 def _faults() -> Iterator[None]:
     try:
         yield
+    except zips.ZipMalformed as fault:
+        raise ArchiveInvalid(str(fault)) from None
     except _DAMAGED as fault:
         raise ArchiveInvalid(f"damaged or of an unknown kind ({type(fault).__name__})") from None
 
@@ -106,72 +105,19 @@ def _size_of(file: BinaryIO) -> int:
 # zip
 
 
-class _Bounded:
-    """A file of which no piece is read that a zip's directory cannot need."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.tell, self.close = file.tell, file.close
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        if whence == os.SEEK_SET and offset < 0:
-            raise ArchiveInvalid("a zip offset lies before the file")
-        return self._file.seek(offset, whence)
-
-    def read(self, size: int = -1) -> bytes:
-        if size > _MAX_DIRECTORY_BYTES:
-            raise ArchiveInvalid(f"the directory of the zip has {size} bytes; at most {_MAX_DIRECTORY_BYTES} are read")
-        return self._file.read(min(size, _MAX_DIRECTORY_BYTES) if size >= 0 else _MAX_DIRECTORY_BYTES)
+def _walk_zip(file: BinaryIO) -> Iterator[Member]:
+    for found in zips.walk(file, _ZIP_LIMITS):
+        if not found.is_folder:
+            yield _zip_member(found)
 
 
-def _open_zip(file: BinaryIO) -> zipfile.ZipFile:
-    return zipfile.ZipFile(cast("BinaryIO", _Bounded(file)))
+def _zip_member(found: zips.Member) -> Member:
+    return Member(found.name, found.size_bytes, _zip_chunks(found))
 
 
-def _walk_zip(file: BinaryIO, size_bytes: int) -> Iterator[Member]:
-    archive = _open_zip(file)
-    infos = archive.infolist()
-    _check_expansion(sum(info.file_size for info in infos), size_bytes)
-    for info in infos:
-        if not info.is_dir():
-            _check_zip_member(info)
-            yield Member(info.filename, info.file_size, _zip_chunks(archive, info))
-
-
-def _find_in_zip(file: BinaryIO, size_bytes: int, name: str) -> Member | None:
-    archive = _open_zip(file)
-    try:
-        info = archive.getinfo(name)
-    except KeyError:
-        return None
-    if info.is_dir():
-        return None
-    _check_zip_member(info)
-    _check_expansion(info.file_size, size_bytes)
-    return Member(info.filename, info.file_size, _zip_chunks(archive, info))
-
-
-def _check_zip_member(info: zipfile.ZipInfo) -> None:
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind not in {0, stat.S_IFREG}:
-        raise ArchiveInvalid(f"{info.filename[:200]!r} is a link or a device")
-    if info.flag_bits & _ENCRYPTED:
-        raise ArchiveInvalid(f"{info.filename[:200]!r} is encrypted")
-    if info.compress_type not in _METHODS:
-        raise ArchiveInvalid(f"{info.filename[:200]!r} is compressed by method {info.compress_type}")
-
-
-def _zip_chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    left = info.file_size
-    with _faults(), archive.open(info) as source:
-        while chunk := source.read(CHUNK_BYTES):
-            left -= len(chunk)
-            yield chunk
-    if left:
-        raise ArchiveInvalid(f"{info.filename[:200]!r} is shorter than its header states")
+def _zip_chunks(found: zips.Member) -> Iterator[bytes]:
+    with _faults():
+        yield from found.chunks
 
 
 # tar
