@@ -17,6 +17,9 @@ MAX_BYTES = 1 << 20
 MAX_NODES = 50_000
 MAX_DEPTH = 64
 
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The parser in C, where it was built."""
+
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _STANDARD = "tag:yaml.org,2002:"
 _TAGS = frozenset({"!", *(_STANDARD + kind for kind in ("null", "bool", "int", "float", "str", "seq", "map"))})
@@ -53,9 +56,17 @@ def parse_yaml(data: bytes, name: str) -> Tree:
     return builder.root
 
 
+def parse_typed_yaml(data: bytes, name: str) -> Any:
+    """The same document with numbers, truths and times where YAML 1.1 sees them. Raises YamlInvalid."""
+    parse_yaml(data, name)  # bounds it, what aliases stand for included
+    try:
+        return yaml.load(data, Loader=_LOADER)  # noqa: S506 - one of the two safe ones
+    except (*_FAULTS, TypeError, OverflowError, AttributeError) as fault:
+        raise YamlInvalid(name, f"a value cannot be read: {fault}".replace("\n", " ")) from None
+
+
 def _events(data: bytes) -> Iterator[yaml.Event]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the parser in C, where it was built
-    parsed: Iterator[yaml.Event] = yaml.parse(data, Loader=loader)
+    parsed: Iterator[yaml.Event] = yaml.parse(data, Loader=_LOADER)
     return parsed
 
 

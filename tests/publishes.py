@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tests.integration.harness import multipart
 from tests.samples.cargo import make as cargo_make
+from tests.samples.helm import make as helm_make
 from tests.samples.maven.make import jar as maven_jar
 from tests.samples.npm import make as npm_make
 from tests.samples.pypi.make import Sample, wheel
@@ -31,7 +32,7 @@ class Publish(NamedTuple):
 
 def publish(format: str, key: str, name: str, version: str, mark: str = "") -> Publish:
     """A file of that version in a repository with that key. name: one that all formats take. mark: is in its bytes."""
-    return {"pypi": _pypi, "npm": _npm, "cargo": _cargo, "generic": _generic, "maven": _maven}[format](
+    return {"pypi": _pypi, "npm": _npm, "cargo": _cargo, "generic": _generic, "helm": _helm, "maven": _maven}[format](
         key, name, version, mark
     )
 
@@ -84,6 +85,13 @@ def _generic(key: str, name: str, version: str, mark: str) -> Publish:
     folder = f"/generic/{key}/{name}/"
     file = f"{folder}{version}.txt"
     return Publish("PUT", file, {}, data, folder, f"{version}.txt".encode(), file, data)
+
+
+def _helm(key: str, name: str, version: str, mark: str) -> Publish:
+    data = helm_make.chart(name, version, extra={"mark.txt": mark.encode()})
+    file = f"/helm/{key}/charts/{name}-{version}.tgz"
+    told = f'"{name}-{version}.tgz"'.encode()
+    return Publish("POST", f"/helm/{key}/api/charts", {}, data, f"/helm/{key}/index.yaml", told, file, data)
 
 
 def _maven(key: str, name: str, version: str, mark: str) -> Publish:
