@@ -90,7 +90,7 @@ def _generic(key: str, name: str, version: str, mark: str) -> Publish:
 def _helm(key: str, name: str, version: str, mark: str) -> Publish:
     data = helm_make.chart(name, version, extra={"mark.txt": mark.encode()})
     file = f"/helm/{key}/charts/{name}-{version}.tgz"
-    told = f'"{name}-{version}.tgz"'.encode()
+    told = f"charts/{name}-{version}.tgz".encode()
     return Publish("POST", f"/helm/{key}/api/charts", {}, data, f"/helm/{key}/index.yaml", told, file, data)
 
 
