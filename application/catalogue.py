@@ -160,6 +160,11 @@ class Catalogue(Protocol):
     ) -> list[ArtifactRow]:
         """Artifacts whose path starts with `prefix`, by path, after the path `after`."""
 
+    def outline(self, repository: UUID, prefix: str, at: int | None = None) -> list[tuple[str, int]]:
+        """Every path that starts with `prefix`, in order, with the position since which its artifact is as it is: what
+        changed, for whoever remembers the rest. A hundred thousand of them cost less than a second.
+        """
+
     def children(
         self, repository: UUID, directory: str, at: int | None = None, *, after: str = "", limit: int = 1000
     ) -> list[Child]:

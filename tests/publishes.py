@@ -13,6 +13,7 @@ from tests.samples.helm import make as helm_make
 from tests.samples.maven.make import jar as maven_jar
 from tests.samples.npm import make as npm_make
 from tests.samples.pypi.make import Sample, wheel
+from tests.samples.rpm import make as rpm_make
 
 FORMATS = ("pypi", "npm", "cargo", "generic")
 
@@ -32,9 +33,16 @@ class Publish(NamedTuple):
 
 def publish(format: str, key: str, name: str, version: str, mark: str = "") -> Publish:
     """A file of that version in a repository with that key. name: one that all formats take. mark: is in its bytes."""
-    return {"pypi": _pypi, "npm": _npm, "cargo": _cargo, "generic": _generic, "helm": _helm, "maven": _maven}[format](
-        key, name, version, mark
-    )
+    makers = {
+        "pypi": _pypi,
+        "npm": _npm,
+        "cargo": _cargo,
+        "generic": _generic,
+        "helm": _helm,
+        "maven": _maven,
+        "rpm": _rpm,
+    }
+    return makers[format](key, name, version, mark)
 
 
 def upload_form(sample: Sample, **changes: str) -> tuple[bytes, str]:
@@ -100,3 +108,10 @@ def _maven(key: str, name: str, version: str, mark: str) -> Publish:
     file = f"{folder}/{version}/{name}-{version}.jar"
     told = f"<version>{version}</version>".encode()
     return Publish("PUT", file, {}, data, f"{folder}/maven-metadata.xml", told, file, data)
+
+
+def _rpm(key: str, name: str, version: str, mark: str) -> Publish:
+    data = rpm_make.rpm(name, version, mark=mark)
+    file = f"/rpm/{key}/packages/{name}-{version}-1.noarch.rpm"
+    told = f'ver="{version}"'.encode()
+    return Publish("PUT", file, {}, data, f"/rpm/{key}/repodata/primary.xml", told, file, data)

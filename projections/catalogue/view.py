@@ -178,6 +178,12 @@ class CatalogueView:
         )
         return [artifact_row(row) for row in rows]
 
+    def outline(self, repository: UUID, prefix: str, at: int | None = None) -> list[tuple[str, int]]:
+        """See Catalogue."""
+        condition = "repository = %(repository)s AND path >= %(prefix)s AND path < %(end)s"
+        parameters = {"repository": repository, "prefix": prefix, "end": _successor(prefix)}
+        return self._select("path, since", "view_artifact", condition, parameters, at, "ORDER BY path")
+
     def children(
         self, repository: UUID, directory: str, at: int | None = None, *, after: str = "", limit: int = 1000
     ) -> list[Child]:

@@ -126,6 +126,9 @@ def test_every_position_reads_as_it_was(running: Registry, seed: int, batch: int
     seen: set[str] = set()
     for position, expected in story.after.items():
         assert state_at(view, story.repository, position) == expected, position
+        outline = view.outline(story.repository, "", position)
+        assert [path for path, _ in outline] == sorted(expected)
+        assert all(since <= position for _, since in outline)
         present = {path.partition("/")[0] for path in expected}
         seen |= present
         assert view.former_versions(story.repository, "p", position).keys() == seen - present
