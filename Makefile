@@ -116,6 +116,7 @@ project:
 # The programs that tests of clients drive, with the Debian package that has each.
 DRIVEN := curl=curl wget=wget aria2c=aria2 rclone=rclone
 DRIVEN += mvn=maven gradle=gradle java=default-jre-headless
+DRIVEN += go=golang-go
 
 $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 	@PYTHON="$(PYTHON)" sh requirements/venv.sh $(CLIENTS)/python
@@ -134,6 +135,7 @@ $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 	@ln -sf ../pnpm/node_modules/.bin/pnpm $(CLIENTS)/bin/pnpm
 	@ln -sf ../yarn/node_modules/.bin/yarn $(CLIENTS)/bin/yarn
 	@ln -sf ../yarn-berry/node_modules/.bin/yarn $(CLIENTS)/bin/yarn-berry
+	@ln -sf "$$(command -v go)" $(CLIENTS)/bin/go
 	@sh requirements/rust.sh $(CLIENTS)/bin
 	@touch $@
 

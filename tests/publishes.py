@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tests.integration.harness import multipart
 from tests.samples.cargo import make as cargo_make
 from tests.samples.helm import make as helm_make
+from tests.samples.go.make import module as go_module
 from tests.samples.maven.make import jar as maven_jar
 from tests.samples.npm import make as npm_make
 from tests.samples.pypi.make import Sample, wheel
@@ -38,6 +39,7 @@ def publish(format: str, key: str, name: str, version: str, mark: str = "") -> P
         "npm": _npm,
         "cargo": _cargo,
         "generic": _generic,
+        "go": _go,
         "helm": _helm,
         "maven": _maven,
         "rpm": _rpm,
@@ -93,6 +95,14 @@ def _generic(key: str, name: str, version: str, mark: str) -> Publish:
     folder = f"/generic/{key}/{name}/"
     file = f"{folder}{version}.txt"
     return Publish("PUT", file, {}, data, folder, f"{version}.txt".encode(), file, data)
+
+
+def _go(key: str, name: str, version: str, mark: str) -> Publish:
+    path = f"example.com/{name}"
+    data = go_module(path, f"v{version}", {"mark.txt": mark})
+    folder = f"/go/{key}/{path}/@v"
+    file = f"{folder}/v{version}.zip"
+    return Publish("PUT", file, {}, data, f"{folder}/list", f"v{version}\n".encode(), file, data)
 
 
 def _helm(key: str, name: str, version: str, mark: str) -> Publish:

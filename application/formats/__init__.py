@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from application.format import Format
-from application.formats import cargo, generic, helm, maven, npm, pypi
+from application.formats import cargo, generic, go, helm, maven, npm, pypi
 
 FORMATS: tuple[Format, ...] = (
     cargo.FORMAT,
     generic.FORMAT,
+    go.FORMAT,
     helm.FORMAT,
     maven.FORMAT,
     npm.FORMAT,
