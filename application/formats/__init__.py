@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from application.format import Format
-from application.formats import cargo, generic, go, helm, maven, npm, pypi
+from application.formats import cargo, generic, go, helm, maven, npm, pypi, rpm
 
 FORMATS: tuple[Format, ...] = (
     cargo.FORMAT,
@@ -13,4 +13,5 @@ FORMATS: tuple[Format, ...] = (
     maven.FORMAT,
     npm.FORMAT,
     pypi.FORMAT,
+    rpm.FORMAT,
 )
