@@ -34,6 +34,7 @@ from application.access import Access, CredentialNeeded
 from application.documents import Documents, keep
 from application.downloads import Download, may_be_recorded
 from application.format import Format, Mount
+from application.ports import Spool
 from application.resolving import Resolved
 from application.services import Services
 from application.uploading.digest_headers import announced_digests, verify_digests
@@ -402,7 +403,8 @@ class Wire:
         call = Call(request, resolved.repository, resolved.content, resolved.at, principal, SYSTEM, self._services)
         if route.admit is not None and _is_large(exchange.incoming.headers):
             await self._in_thread(route.admit, call)
-        async with self._receive(exchange, route.body) as received:
+        spool = None if route.spool is None else await self._in_thread(route.spool, call)
+        async with self._receive(exchange, route.body, spool) as received:
             call = msgspec.structs.replace(call, upload=received.upload, form=received.form, text=received.text)
             answer = await self._in_thread(self._handle, exchange, route, call)
         return await self.send(exchange, answer, resolved, principal)
@@ -433,14 +435,14 @@ class Wire:
         return route.handler(msgspec.structs.replace(call, meta=self._metadata(exchange, call.principal)))
 
     @asynccontextmanager
-    async def _receive(self, exchange: Exchange, body: Body) -> AsyncIterator[Received]:
-        """Take the body; what nobody keeps of it is removed at the end of the block."""
+    async def _receive(self, exchange: Exchange, body: Body, spool: Spool | None = None) -> AsyncIterator[Received]:
+        """Take the body; what nobody keeps of it is removed at the end of the block. spool: None is the server's."""
         headers = exchange.incoming.headers
         announced = announced_digests(headers) if body.announced else {}
         if announced:
             body = msgspec.structs.replace(body, algorithms=tuple(dict.fromkeys((*body.algorithms, *announced))))
         received = await receive_body(
-            body, headers, exchange.receive, self._services.spool, self._pool, self._max_upload_bytes
+            body, headers, exchange.receive, spool or self._services.spool, self._pool, self._max_upload_bytes
         )
         try:
             if announced and received.upload is not None:
@@ -528,7 +530,9 @@ class Wire:
         incoming = exchange.incoming
         status = status_of(error)
         answer = mounted.error(request, error, status)
-        extra = encoded(error_headers(error, browser=_is_browser(incoming.headers)))
+        own = {name for name, _ in answer.headers}  # a protocol may have a challenge of its own
+        owed = error_headers(error, browser=_is_browser(incoming.headers))
+        extra = encoded(pair for pair in owed if pair[0] not in own)
         extra.append((b"cache-control", b"no-store"))
         if status == 405:
             allowed = mounted.matcher.methods(SEPARATOR.join(request.segments))

@@ -60,5 +60,12 @@ class Finder(Protocol):
     def with_blob(self, sha256: str, repositories: Sequence[UUID], limit: int = 1) -> list[ArtifactRow]:
         """Artifacts in these repositories that have these bytes."""
 
+    def in_role(
+        self, repository: UUID, package: str, role: str, at: int | None = None, *, sha256: str = ""
+    ) -> ArtifactRow | None:
+        """An artifact of the package that has a blob in that role. sha256: of the blob, where it is known; it is found
+        sooner then.
+        """
+
     def occupancy(self, repository: UUID, paths: Sequence[str]) -> Occupancy:
         """What is at some paths, above them or below them."""

@@ -13,12 +13,14 @@ from application.documents import Documents
 from application.finding import Finder
 from application.format import Formats
 from application.identity.client_accounts import ClientAccounts
+from application.identity.client_tokens import ClientTokens
 from application.identity.directory import Directory
 from application.ports import BlobStore, Spool
 from application.publishing import Publishing
 from application.searching import SearchIndex, Shelves
 from application.signing import PackageSigner
 from application.signing_keys import RepositorySigner
+from application.uploading.streamed import StreamedUploads
 from application.usage import Usage
 
 
@@ -37,6 +39,7 @@ class Services(msgspec.Struct, frozen=True):
     access: Access
     formats: Formats
     client_accounts: ClientAccounts | None = None
+    client_tokens: ClientTokens | None = None
     search: SearchIndex | None = None
     shelves: Shelves | None = None
     directory: Directory | None = None
@@ -45,3 +48,4 @@ class Services(msgspec.Struct, frozen=True):
     repository_signer: RepositorySigner | None = None
     documents: Documents | None = None
     recorded_at: Callable[[int], datetime] | None = None
+    streamed_uploads: StreamedUploads | None = None

@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from application.catalogue import RepositoryRow
-from application.ports import Spooled
+from application.ports import Spool, Spooled
 from domain.event import Metadata
 from domain.permissions import Action, Principal
 
@@ -205,7 +205,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     then a hit is answered from memory, and the handler renders on a miss; of the request it looks at the address, the
     query, `Accept` and the base URL, and at nothing else. None asks the handler. any_format: serves
     repositories of other formats too; theirs are never taken for documents. admit: may refuse before a large body is
-    received what the handler would refuse after it; `upload`, `form` and `text` are not there yet.
+    received what the handler would refuse after it; `upload`, `form` and `text` are not there yet. spool: where the
+    body goes, chosen before it is received, and may refuse it; None is the server's own.
     """
 
     method: str
@@ -216,6 +217,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     document: Callable[[Request], DocumentKey | None] | None = None
     any_format: bool = False
     admit: Callable[[Call], None] | None = None
+    spool: Callable[[Call], Spool] | None = None
 
 
 class ServerRoute(msgspec.Struct, frozen=True, kw_only=True):

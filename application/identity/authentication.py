@@ -23,18 +23,23 @@ from application.identity.denials import Denials
 from application.identity.directory import Directory
 from application.identity.limits import Limits
 from application.identity.remembering import REMEMBER_SECONDS, Known, KnownAccount, Remembered
-from application.identity.session_tokens import SessionTokens
+from application.identity.session_tokens import SessionTokens, TokenUnreadable
 from application.identity.sign_ins import SignIns
 from application.identity.tickets import TicketRefused, Tickets
 from application.identity.tokens import secret_hash
 from domain.errors import RegistryError, Unauthenticated
 from domain.event import Metadata
+from domain.ids import ANONYMOUS
 from domain.permissions import ANONYMOUS_PRINCIPAL, Principal
 from domain.session import SessionOver
 from domain.sign_in import CredentialRefused
 from domain.token import is_secret
 
+CLIENT_VIA = "client-token"
+
 _READ_SCOPES = ("read:artifacts", "read:repositories")
+_CLIENT_SCOPES = ("read:artifacts", "write:artifacts", "delete:artifacts")
+_CLIENT_ACTIONS = frozenset(("read", "write", "delete"))
 
 
 class TokenRefused(Unauthenticated):
@@ -176,7 +181,10 @@ class Authenticator:
         raise TokenRefused
 
     def _verify_session(self, shown: SecretShown) -> Known:
-        claims = self._tokens.read(shown.secret, "access")
+        try:
+            claims = self._tokens.read(shown.secret, "access")
+        except TokenUnreadable:
+            return self._verify_client(shown.secret)
         known = self._account(claims.user)
         if known is None or not known.row.usable or claims.position < known.row.sessions_after:
             raise SessionOver
@@ -185,6 +193,20 @@ class Authenticator:
         via = COOKIE_VIA if shown.cookie else "session"
         principal = self._principal(known, via, session=claims.session)
         return Known(principal, claims.expires_at - self._now().timestamp())
+
+    def _verify_client(self, secret: str) -> Known:
+        """What a package client got for a password, or for nothing: it is good for packages and for nothing else."""
+        claims = self._tokens.read(secret, "client")
+        left = claims.expires_at - self._now().timestamp()
+        if claims.user == ANONYMOUS:
+            return Known(ANONYMOUS_PRINCIPAL, left)
+        known = self._account(claims.user)
+        if known is None or not known.row.usable or claims.position < known.row.sessions_after:
+            raise SessionOver
+        principal = self._principal(known, CLIENT_VIA, scopes=_CLIENT_SCOPES)
+        if principal.admin:
+            principal = msgspec.structs.replace(principal, admin=False, grants={}, everywhere=_CLIENT_ACTIONS)
+        return Known(principal, left)
 
     def _verify_token(self, secret: str) -> Known:
         row = self._directory.token_by_hash(secret_hash(secret))

@@ -10,7 +10,7 @@ import msgspec
 from application.identity.directory import UserRow
 from domain.errors import Unauthenticated
 
-TokenType = Literal["access", "refresh"]
+TokenType = Literal["access", "refresh", "client"]
 
 
 class TokenExpired(Unauthenticated):
@@ -50,6 +50,10 @@ class SessionTokens(Protocol):
     """Issues and reads session tokens."""
 
     @property
+    def client_seconds(self) -> int:
+        """How long a token of a package client lives."""
+
+    @property
     def access_seconds(self) -> int:
         """How long an access token lives."""
 
@@ -62,6 +66,9 @@ class SessionTokens(Protocol):
 
     def refresh(self, user: UserRow, session: UUID, position: int, number: int) -> str:
         """A token that gives a new pair, once."""
+
+    def client(self, user: UUID, position: int) -> str:
+        """A token that a package client swaps its credential for; of no session that could be ended."""
 
     def read(self, token: str, type_: TokenType) -> SessionClaims:
         """What the token says; raises TokenExpired, TokenUnreadable."""

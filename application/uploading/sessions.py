@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -184,10 +184,11 @@ class UploadStaging(Protocol):
         Raises UploadBusy while the whole is being assembled, UploadLost when there are no bytes of it here.
         """
 
-    def assembled(self, session: UploadSession, algorithms: tuple[str, ...]) -> AbstractContextManager[Spooled]:
-        """The whole, hashed in one pass, and out of reach of writers as long as the block lasts.
-
-        Raises UploadLost when there are none here.
+    def assembled(
+        self, session: UUID, chunks: Sequence[int], size_bytes: int, algorithms: tuple[str, ...]
+    ) -> AbstractContextManager[Spooled]:
+        """These chunks, which are the whole in its order and so many bytes, hashed in one pass, and out of reach of
+        writers as long as the block lasts. Raises UploadLost when there are none here, UploadBusy while one arrives.
         """
 
     def discard(self, session: UUID) -> None:

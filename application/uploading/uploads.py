@@ -231,7 +231,8 @@ class Uploads:
         blob alone for its digest: who knows a digest need not have the bytes, nor be allowed to see them.
         """
         try:
-            return stack.enter_context(self._staging.assembled(session, algorithms))
+            chunks = range(session.chunk_count)
+            return stack.enter_context(self._staging.assembled(session.id, chunks, session.total_size, algorithms))
         except UploadLost:
             if not (session.verified and self._blobs.exists(session.sha256)):
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import jwt
 
@@ -25,6 +25,7 @@ class JwtTokens:
         secret: str,
         *,
         access_seconds: int = 30 * 60,
+        client_seconds: int = 15 * 60,
         refresh_seconds: int = 7 * 86400,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -33,6 +34,7 @@ class JwtTokens:
         self._secret = secret
         self._now = now
         self.access_seconds = access_seconds
+        self.client_seconds = client_seconds
         self.refresh_seconds = refresh_seconds
 
     def access(self, user: UserRow, session: UUID, position: int) -> str:
@@ -44,6 +46,10 @@ class JwtTokens:
         """See SessionTokens."""
         which = {"username": user.username, "number": number, "jti": f"{session}.{number}"}
         return self._signed("refresh", self.refresh_seconds, user.id, session, position, which)
+
+    def client(self, user: UUID, position: int) -> str:
+        """See SessionTokens."""
+        return self._signed("client", self.client_seconds, user, uuid4(), position, {})
 
     def read(self, token: str, type_: TokenType) -> SessionClaims:
         """See SessionTokens."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,7 @@ from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
 
 from application.ports import Spool, Spooled, SpoolWriter
-from application.uploading.sessions import UploadLost, UploadSession
+from application.uploading.sessions import UploadLost
 from domain.errors import NotFound
 from infrastructure.blobs.s3 import MEDIA_TYPE, part_bytes
 from infrastructure.blobs.s3_client import s3_faults
@@ -45,12 +45,14 @@ class S3Staging:
         return S3ChunkWriter(self._spool.create(), partial(self._put, f"{self._folder(session)}{chunk:05d}"))
 
     @contextmanager
-    def assembled(self, session: UploadSession, algorithms: tuple[str, ...]) -> Iterator[Spooled]:
-        """A copy of all chunks in the spool, removed with the block unless somebody kept it."""
+    def assembled(
+        self, session: UUID, chunks: Sequence[int], size_bytes: int, algorithms: tuple[str, ...]
+    ) -> Iterator[Spooled]:
+        """A copy of these chunks in the spool, removed with the block unless somebody kept it."""
         with self._spool.create(algorithms) as writer:
-            for chunk in range(session.chunk_count):
+            for chunk in chunks:
                 try:
-                    self._copy(f"{self._folder(session.id)}{chunk:05d}", writer)
+                    self._copy(f"{self._folder(session)}{chunk:05d}", writer)
                 except NotFound:
                     raise UploadLost from None
             spooled = writer.finish()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Self
 from uuid import UUID
 
 from application.ports import Spooled
-from application.uploading.sessions import UploadBusy, UploadLost, UploadSession
+from application.uploading.sessions import UploadBusy, UploadLost
 from domain.digests import Hasher
 from domain.errors import Unavailable
 from infrastructure.blobs.faults import storage_faults
@@ -57,17 +57,21 @@ class FolderStaging:
         return FolderChunkWriter(self._locked(session, os.O_WRONLY, fcntl.LOCK_SH), self._path(session), offset)
 
     @contextmanager
-    def assembled(self, session: UploadSession, algorithms: tuple[str, ...]) -> Iterator[Spooled]:
+    def assembled(
+        self, session: UUID, chunks: Sequence[int], size_bytes: int, algorithms: tuple[str, ...]
+    ) -> Iterator[Spooled]:
         """The file itself, hashed. Whoever keeps it moves it away; otherwise it stays for another attempt."""
-        descriptor = self._locked(session.id, os.O_RDONLY, fcntl.LOCK_EX)
+        descriptor = self._locked(session, os.O_RDWR, fcntl.LOCK_EX)
         try:
             hasher = Hasher(algorithms)
             buffer = memoryview(bytearray(READ_BYTES))
             with storage_faults("read an upload"), open(descriptor, "rb", buffering=0, closefd=False) as file:
+                if os.fstat(descriptor).st_size > size_bytes:
+                    os.ftruncate(descriptor, size_bytes)  # a body broke off beyond what counts
                 while size := file.readinto(buffer):
                     hasher.update(buffer[:size])
                 os.fsync(descriptor)
-            yield Spooled(self._path(session.id), hasher.size_bytes, hasher.digests())
+            yield Spooled(self._path(session), hasher.size_bytes, hasher.digests())
         finally:
             os.close(descriptor)
 

@@ -21,6 +21,11 @@ _WITH_BLOB = (
     "SELECT artifact FROM view_blob WHERE sha256 = %(sha256)s AND until IS NULL "
     "AND repository = ANY(%(repositories)s)) LIMIT %(limit)s"
 )
+_IN_ROLE = "repository = %(repository)s AND package = %(package)s AND blobs::jsonb ? %(role)s"
+_IN_ROLE_OF_BLOB = (
+    f"{_IN_ROLE} AND artifact IN ("
+    "SELECT artifact FROM view_blob WHERE sha256 = %(sha256)s AND repository = %(repository)s)"
+)
 _OCCUPANCY = (
     "SELECT path, false FROM view_artifact WHERE repository = %(repository)s AND path = ANY(%(at)s) UNION ALL "
     "(SELECT found.path, true FROM unnest(%(paths)s::text[]) AS wanted (path), LATERAL ("
@@ -76,6 +81,18 @@ class CatalogueFinder:
         with self._connect() as connection:
             rows = connection.execute(_WITH_BLOB, parameters, prepare=True).fetchall()
         return [artifact_row(row) for row in rows]
+
+    def in_role(
+        self, repository: UUID, package: str, role: str, at: int | None = None, *, sha256: str = ""
+    ) -> ArtifactRow | None:
+        """See Finder."""
+        condition = _IN_ROLE_OF_BLOB if sha256 else _IN_ROLE
+        parameters = {"repository": repository, "package": package, "role": role, "sha256": sha256, "at": at}
+        with self._connect() as connection:
+            row = connection.execute(
+                f"{_select(ARTIFACT_COLUMNS, condition, at)} LIMIT 1", parameters, prepare=True
+            ).fetchone()
+        return artifact_row(row) if row else None
 
     def occupancy(self, repository: UUID, paths: Sequence[str]) -> Occupancy:
         """See Finder."""
