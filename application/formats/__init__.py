@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from application.format import Format
-from application.formats import cargo, generic, go, helm, maven, npm, pypi, rpm
+from application.formats import cargo, debian, generic, go, helm, maven, npm, oci, pypi, rpm
 
 FORMATS: tuple[Format, ...] = (
     cargo.FORMAT,
+    debian.FORMAT,
     generic.FORMAT,
     go.FORMAT,
     helm.FORMAT,
     maven.FORMAT,
     npm.FORMAT,
+    oci.FORMAT,
     pypi.FORMAT,
     rpm.FORMAT,
 )
