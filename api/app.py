@@ -29,6 +29,7 @@ from application.identity.sessions import Sessions
 from application.identity.setup import SetupLock
 from application.identity.tickets import Tickets
 from application.identity.tokens import Tokens
+from application.key_ring import KeyRing
 from application.labelling import Labelling
 from application.log import EventLog
 from application.past import Past
@@ -37,6 +38,7 @@ from application.publishing import Progress, Publishing
 from application.repositories import Repositories
 from application.resolving import Resolved, Resolver
 from application.searching import SearchIndex, Shelves
+from application.signing_keys import RepositorySigner, SigningKeyView
 from application.uploading.uploads import Uploads
 from application.usage import DownloadCounter, Usage
 from application.wire import File
@@ -74,6 +76,9 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     comparison: Comparison
     publishing: Publishing
     repositories: Repositories
+    signing_keys: SigningKeyView
+    key_ring: KeyRing
+    repository_signer: RepositorySigner
     collector: Collector
     transparency: TransparencyLog
     uploads: Uploads

@@ -60,14 +60,29 @@ class OwnerGrants(Protocol):
         """Changes to append along with the creation; none for the system."""
 
 
+class RepositoryKeys(Protocol):
+    """Gives a new repository the key that signs for it, as part of the same command."""
+
+    def __call__(self, repository: UUID, new: NewRepository) -> list[Change]:
+        """Changes to append along with the creation; none where nothing is signed."""
+
+
 class Repositories:
     """The commands on repositories and checkpoints."""
 
-    def __init__(self, log: EventLog, catalogue: Catalogue, progress: Progress, owner_grants: OwnerGrants) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        catalogue: Catalogue,
+        progress: Progress,
+        owner_grants: OwnerGrants,
+        repository_keys: RepositoryKeys = lambda *_: [],
+    ) -> None:
         self._log = log
         self._catalogue = catalogue
         self._progress = progress
         self._owner_grants = owner_grants
+        self._repository_keys = repository_keys
 
     def create(self, new: NewRepository, meta: Metadata) -> RepositoryRow:
         """Create a repository; raises NameTaken, Invalid. Its creator owns it."""
@@ -76,12 +91,14 @@ class Repositories:
             raise Invalid("a snapshot needs a source repository and a position; other kinds have none")
         identifier = uuid4()
         created = RepositoryCreated(repository=identifier, **msgspec.structs.asdict(new))
+        keys = self._repository_keys(identifier, new)
 
         def decide() -> list[Change]:
             return [
                 self._claim(new.key, identifier),
                 Change(identifier, 0, [created], identifier),
                 *self._owner_grants(identifier, meta),
+                *keys,
             ]
 
         receipt = self._log.execute(decide, meta)

@@ -254,7 +254,8 @@ def revoke(state: SigningKey, public_key: str) -> list[Event]:
 
 def delete(state: SigningKey) -> list[Event]:
     """End the key's use for ever and take it off the lists. Raises SigningKeyNotFound."""
-    return [*_release_all(state), SigningKeyDeleted(key=require_known(state))]
+    found = require_known(state)
+    return [*_release_all(state), SigningKeyDeleted(key=found)]
 
 
 def change_signing(state: RepositorySigning, repository: UUID, changed: RepositorySigning) -> list[Event]:

@@ -321,6 +321,13 @@ SECTIONS: tuple[Section, ...] = (
                 secret=True,
             ),
             Setting(
+                "AK_SIGNING_KEY_OVERLAP_DAYS",
+                "signing_key_overlap_days",
+                "30",
+                whole(0, 3650),
+                "How long a repository's former signing key signs beside the one that took its place",
+            ),
+            Setting(
                 "AK_HISTORY_RETENTION_DAYS",
                 "history_retention_days",
                 "0",
@@ -352,7 +359,8 @@ SECTIONS: tuple[Section, ...] = (
                 "instance_key",
                 Computed("generated outside production, kept in AK_DATA_DIR", lambda _: None),
                 TEXT,
-                "Wraps the keys that seal personal data, makes the one that signs npm packages; "
+                "Wraps the keys that seal personal data and those that sign for repositories, "
+                "makes the one that signs npm packages; "
                 "the same for all processes, never to be changed or lost",
                 secret=True,
             ),

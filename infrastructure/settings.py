@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     log_origin: str
     log_signing_key: str | None
+    signing_key_overlap_days: int
     history_retention_days: int
     audit_stream: str
 

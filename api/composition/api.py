@@ -17,6 +17,7 @@ from api.composition.identity import LateProgress, compose_identity
 from api.composition.logs import configure_logs
 from api.composition.observing import MeasuredDownloads, MeasuredPublishing, compose_observing
 from api.composition.searching import compose_searching
+from api.composition.signing import compose_signing
 from api.composition.storage import compose_collector, compose_redirects
 from api.composition.uploads import compose_uploads
 from api.http.artifact_facts import ArtifactFactsController
@@ -32,6 +33,7 @@ from api.http.permissions import PermissionsController
 from api.http.repositories import RepositoriesController
 from api.http.search import ReindexController, SearchController
 from api.http.setup import SetupController
+from api.http.signing import SigningController
 from api.http.statistics import StatisticsController
 from api.http.storage import StorageController
 from api.http.tokens import ProfileTokensController, RepositoryTokensController
@@ -87,6 +89,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     RepositoryTokensController,
     SearchController,
     SetupController,
+    SigningController,
     StatisticsController,
     StorageController,
     TransparencyController,
@@ -142,7 +145,10 @@ def wire_api(core: Core) -> Api:
     )
     leases = PostgresLeases(core.pool)
     publishing = MeasuredPublishing(core.log, core.catalogue, core.blobs, leases, core.spool, progress)
-    repositories = Repositories(core.log, core.catalogue, progress, identity.grants.owner_grants)
+    signing = compose_signing(core, progress)
+    repositories = Repositories(
+        core.log, core.catalogue, progress, identity.grants.owner_grants, signing.ring.for_new_repository
+    )
     downloads = MeasuredDownloads(core.connect)
     finder = CatalogueFinder(core.connect)
     recorder = DownloadRecorder(core.log, core.catalogue, finder, access.metadata)
@@ -165,6 +171,7 @@ def wire_api(core: Core) -> Api:
         directory=identity.directory,
         usage=usage,
         package_signer=EcdsaPackageSigner(settings.instance_key),
+        repository_signer=signing.signer,
         documents=documents,
         recorded_at=core.log.recorded_at,
     )
@@ -222,6 +229,9 @@ def wire_api(core: Core) -> Api:
         comparison=CatalogueComparison(core.connect),
         publishing=publishing,
         repositories=repositories,
+        signing_keys=signing.view,
+        key_ring=signing.ring,
+        repository_signer=signing.signer,
         collector=compose_collector(core, leases, progress),
         transparency=TransparencyView(core.connect),
         uploads=compose_uploads(core, services),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from api.composition.core import Core
+from api.composition.signing import compose_signing
 from api.composition.storage import compose_collector
 from api.composition.uploads import remove_expired_uploads
 from application.collecting import Collector
 from application.jobs import Job
+from application.key_ring import KeyRing
 from infrastructure.blobs.leases import PostgresLeases
 from infrastructure.queue import Worker
 from projections.progress import Progress
@@ -22,7 +24,8 @@ class WorkerProcess:
         self._progress = Progress(core.dsn, {}, lambda: None)
         self._leases = PostgresLeases(core.pool)
         collector = compose_collector(core, self._leases, self._progress)
-        self._worker = Worker(jobs(core, collector), core.connect, core.settings.redis_url, core.settings.job_threads)
+        recurring = jobs(core, collector, compose_signing(core, self._progress).ring)
+        self._worker = Worker(recurring, core.connect, core.settings.redis_url, core.settings.job_threads)
 
     def start(self) -> None:
         """Begin."""
@@ -36,7 +39,7 @@ class WorkerProcess:
         self._progress.stop()
 
 
-def jobs(core: Core, collector: Collector) -> list[Job]:
+def jobs(core: Core, collector: Collector, ring: KeyRing) -> list[Job]:
     """Everything that recurs."""
 
     def forget_commands() -> None:
@@ -53,10 +56,14 @@ def jobs(core: Core, collector: Collector) -> list[Job]:
     def collect_blobs() -> None:
         collector.collect(grace_seconds=core.settings.blob_gc_grace_seconds)
 
+    def retire_signing_keys() -> None:
+        ring.retire()
+
     recurring = [
         Job("forget-commands", HOUR_SECONDS, forget_commands),
         Job("forget-readers", HOUR_SECONDS, forget_readers),
         Job("expire-uploads", HOUR_SECONDS, expire_uploads),
+        Job("retire-signing-keys", HOUR_SECONDS, retire_signing_keys),
     ]
     if core.settings.blob_gc_enabled:
         recurring.append(Job("collect-blobs", HOUR_SECONDS, collect_blobs))
