@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from tests.integration.harness import multipart
 from tests.samples.cargo import make as cargo_make
-from tests.samples.helm import make as helm_make
 from tests.samples.go.make import module as go_module
+from tests.samples.helm import make as helm_make
 from tests.samples.maven.make import jar as maven_jar
 from tests.samples.npm import make as npm_make
 from tests.samples.pypi.make import Sample, wheel
