@@ -17,6 +17,7 @@ from application.audit.transparency import TransparencyLog
 from application.catalogue import Catalogue, Storage
 from application.collecting import Collector
 from application.comparing import Comparison
+from application.configuring import Configuring
 from application.depositing import Depositor
 from application.downloads import DownloadRecorder
 from application.finding import Finder
@@ -76,6 +77,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     comparison: Comparison
     publishing: Publishing
     repositories: Repositories
+    configuring: Configuring
     signing_keys: SigningKeyView
     key_ring: KeyRing
     repository_signer: RepositorySigner

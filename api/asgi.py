@@ -19,7 +19,7 @@ from api.errors import error_body, error_headers, status_of
 from api.forgery import refuse_forged
 from api.incoming import Incoming, Proxies, read_scope
 from api.locks import Locks, SetupRequired
-from api.wire import Exchange, Wire
+from api.wire import AnswerBroken, Exchange, Wire
 from application.access import Access
 from application.wire import Answer
 from domain.errors import RegistryError, Unauthenticated
@@ -97,6 +97,9 @@ class Gate:
             template = await self._serve(scope, receive, answered)
         except RegistryError as error:
             await _send_error(error, scope["method"], answered)
+        except AnswerBroken as broken:
+            _log.warning("%s broke off: %s (request %s)", scope["method"], broken, answered.request_id)
+            raise
         except Exception:  # noqa: BLE001 - a process edge: answered in our words, logged, and the next request goes on
             _log.exception("%s failed (request %s)", scope["method"], answered.request_id)
             await _send_error(RegistryError("internal error"), scope["method"], answered)

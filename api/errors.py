@@ -20,6 +20,8 @@ _STATUS: tuple[tuple[type[RegistryError], int], ...] = (
     (errors.TooLarge, 413),
     (errors.PreconditionRequired, 428),
     (errors.TooMany, 429),
+    (errors.Withheld, 451),
+    (errors.BadGateway, 502),
     (errors.QuotaExceeded, 507),
     (errors.Unavailable, 503),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ from application.access import Access, CredentialNeeded
 from application.documents import Documents, keep
 from application.downloads import Download, may_be_recorded
 from application.format import Format, Mount
+from application.kinds import Kinds
 from application.ports import Spool
 from application.resolving import Resolved
 from application.services import Services
@@ -44,6 +46,7 @@ from application.wire import (
     AnyAnswer,
     Body,
     Call,
+    Derived,
     Document,
     DocumentKey,
     File,
@@ -64,6 +67,9 @@ _VARY = (b"vary", b"authorization")
 
 READING = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND"})
 """Methods that change nothing anywhere; others may write elsewhere than where they need to read."""
+
+PATIENT_THREADS = 64
+"""Requests to remote and virtual repositories at once: they may wait for upstreams."""
 
 MAX_PLANS = 20_000
 MAX_WAITING = 512
@@ -125,6 +131,15 @@ class Exchange:
         self.pathsend = pathsend
         self.template = ""
 
+    @property
+    def started(self) -> bool:
+        """Whether an answer is on its way, which cannot be taken back."""
+        return bool(getattr(self.send, "started", False))
+
+
+class AnswerBroken(Exception):
+    """An answer broke off. Whoever calls must end the connection, or the client takes what came for the whole."""
+
 
 class DocumentCache:
     """Prepared answers by key, least recently used out first, bounded by bytes. Used from the event loop only."""
@@ -164,7 +179,8 @@ class DocumentCache:
 class Plan(msgspec.Struct, frozen=True):
     """Where the answer to an address was found last: a shortcut, good while repositories and its scope do not change.
 
-    cached: the key of the answer in the cache, at that revision.
+    cached: the key of the answer in the cache, at that revision. until: of what an upstream said, how long it is good
+    (monotonic seconds); None where the revision says it.
     """
 
     resolved: Resolved
@@ -173,6 +189,7 @@ class Plan(msgspec.Struct, frozen=True):
     cached: str
     template: str
     generation: int
+    until: float | None = None
 
 
 def _size(entry: Prepared | File) -> int:
@@ -198,6 +215,7 @@ class Wire:
         redirects: Redirects | None = None,
         record_download: Callable[[Download], None] | None = None,
         max_waiting: int = MAX_WAITING,
+        kinds: Kinds | None = None,
     ) -> None:
         every = [mounted for format_ in formats for mounted in _mounts(format_)]
         self._mounted = {mounted.prefix: mounted for mounted in every}
@@ -214,9 +232,15 @@ class Wire:
         self._record_download = record_download
         self._max_waiting = max_waiting
         self._waiting = 0
+        self._kinds = kinds or Kinds(services.catalogue, access, self._revision_at)
+        self._patient = ThreadPoolExecutor(PATIENT_THREADS, thread_name_prefix="remote")
         self._plans: dict[tuple[bytes, bytes, str, str], Plan] = {}
         self._past: dict[tuple[UUID, str, int], int] = {}
         self.cache = DocumentCache(cache_bytes)
+
+    def close(self) -> None:
+        """Finish what waits for other servers."""
+        self._patient.shutdown(wait=True, cancel_futures=True)
 
     def find(self, segments: tuple[str, ...]) -> Mounted | None:
         """The mount that answers an address: of those that fit, the one with the longest prefix."""
@@ -239,7 +263,10 @@ class Wire:
         if principal is None or not self._access.allows(principal, plan.resolved, "read"):
             return None
         resolved = plan.resolved
-        if resolved.at is None and self._revisions.remembered(resolved.content, plan.scope) != plan.revision:
+        if plan.until is not None:
+            if plan.until < time.monotonic():
+                return None
+        elif resolved.at is None and self._revisions.remembered(resolved.content, plan.scope) != plan.revision:
             return None
         entry = self.cache.get(plan.cached)
         if not isinstance(entry, Prepared) or (entry.file is not None and may_be_recorded(resolved)):
@@ -300,7 +327,12 @@ class Wire:
         self._require(exchange, principal, resolved, route.needs)
         if route.needs != "read":
             resolved.require_present()
+            if resolved.repository.kind in _HOLDING_NOTHING:
+                resolved = await self._in_thread(self._kinds.written, principal, resolved)
+                self._require(exchange, principal, resolved, route.needs)
         request = msgspec.structs.replace(request, params=params, query=incoming.query())
+        if resolved.repository.kind in _HOLDING_NOTHING:
+            return await self._serve_call(exchange, route, request, resolved, principal)
         if route.document is not None and mounted.is_home(resolved.repository.format):
             document_key = route.document(request)
             if document_key is not None:
@@ -346,10 +378,8 @@ class Wire:
             self.cache.put(key, entry)
         if isinstance(entry, File):
             return await self.send(exchange, entry, resolved, principal)
-        if len(self._plans) >= MAX_PLANS:
-            self._plans.clear()
         plan = Plan(resolved, wanted.scope, revision, key, exchange.template, generation)
-        self._plans[_plan_key(exchange.incoming, exchange.base_url)] = plan
+        self._remember(_plan_key(exchange.incoming, exchange.base_url), plan)
         self._record(exchange, entry.file, resolved, principal)
         return await self._send_prepared(exchange.incoming, entry, resolved, principal, exchange.send)
 
@@ -361,14 +391,19 @@ class Wire:
         return send_prepared(entry, incoming.headers, incoming.method, extra, send)
 
     def _revision(self, resolved: Resolved, scope: str) -> int:
-        if resolved.at is None:
+        return self._revision_at(resolved.content, scope, resolved.at)
+
+    def _revision_at(self, content: UUID, scope: str, at: int | None) -> int:
+        if at is None:
             if self._is_fresh():
-                return self._revisions.current(resolved.content, scope)
-            return self._services.catalogue.revision(resolved.content, scope)
+                return self._revisions.current(content, scope)
+            return self._services.catalogue.revision(content, scope)
+        known = self._past.get((content, scope, at))
+        if known is not None:
+            return known
         if len(self._past) >= MAX_PLANS:
             self._past.clear()
-        revision = self._services.catalogue.revision(resolved.content, scope, resolved.at)
-        self._past[resolved.content, scope, resolved.at] = revision
+        revision = self._past[content, scope, at] = self._services.catalogue.revision(content, scope, at)
         return revision
 
     def _make(self, route: Route, call: Call, wanted: DocumentKey, revision: int) -> Prepared | File | Answer | Stream:
@@ -406,8 +441,52 @@ class Wire:
         spool = None if route.spool is None else await self._in_thread(route.spool, call)
         async with self._receive(exchange, route.body, spool) as received:
             call = msgspec.structs.replace(call, upload=received.upload, form=received.form, text=received.text)
-            answer = await self._in_thread(self._handle, exchange, route, call)
+            pool = self._patient if resolved.repository.kind in _HOLDING_NOTHING else None
+            answer = await self._in_thread(self._handle, exchange, route, call, pool=pool)
+        if isinstance(answer, Derived):
+            return await self._serve_derived(exchange, answer, resolved, principal)
         return await self.send(exchange, answer, resolved, principal)
+
+    async def _serve_derived(
+        self, exchange: Exchange, derived: Derived, resolved: Resolved, principal: Principal
+    ) -> int:
+        generation = self._access.generation
+        address = _plan_key(exchange.incoming, exchange.base_url)
+        key = f"{resolved.content.hex} {address!r} {derived.key}"
+        entry = self.cache.get(key)
+        if not isinstance(entry, Prepared):
+            entry = await self._in_thread(self._render, resolved.content, derived, key, pool=self._patient)
+            if not isinstance(entry, Prepared):
+                return await self.send(exchange, entry, resolved, principal)
+            self.cache.put(key, entry)
+        if derived.fresh_seconds > 0:
+            self._remember(
+                address,
+                Plan(resolved, "", 0, key, exchange.template, generation, time.monotonic() + derived.fresh_seconds),
+            )
+        extra = [*self._caching(resolved, principal, None), *encoded(derived.headers)]
+        incoming = exchange.incoming
+        return await send_prepared(entry, incoming.headers, incoming.method, extra, exchange.send)
+
+    def _render(self, repository: UUID, derived: Derived, key: str) -> Prepared | AnyAnswer:
+        other: list[AnyAnswer] = []
+
+        def render() -> Document:
+            answer = derived.render()
+            if isinstance(answer, Document):
+                return answer
+            other.append(answer)
+            raise _NotADocument
+
+        try:
+            return Prepared.document(self._documents.get(repository, "derived", key, 0, render))
+        except _NotADocument:
+            return other[0]
+
+    def _remember(self, address: tuple[bytes, bytes, str, str], plan: Plan) -> None:
+        if len(self._plans) >= MAX_PLANS:
+            self._plans.clear()
+        self._plans[address] = plan
 
     async def _serve_server(
         self, exchange: Exchange, request: Request, route: ServerRoute, params: dict[str, str]
@@ -429,7 +508,7 @@ class Wire:
     def _handle(self, exchange: Exchange, route: Route, call: Call) -> AnyAnswer:
         if route.needs != "read" or route.method not in READING:
             call = msgspec.structs.replace(call, meta=self._metadata(exchange, call.principal))
-        return route.handler(call)
+        return self._kinds.answer(route, call) if route.needs == "read" else route.handler(call)
 
     def _handle_server(self, exchange: Exchange, route: ServerRoute, call: ServerCall) -> AnyAnswer:
         return route.handler(msgspec.structs.replace(call, meta=self._metadata(exchange, call.principal)))
@@ -461,7 +540,7 @@ class Wire:
         """Send an answer that concerns a repository: the one way out of stored bytes, whoever found them."""
         file = answer if isinstance(answer, File) else None
         self._record(exchange, file, resolved, principal)
-        self._count(exchange.incoming, file, resolved)
+        self._count(exchange.incoming, answer if isinstance(answer, File | Stream) else None, resolved)
         return await self._send_value(exchange, answer, self._caching(resolved, principal, file))
 
     async def _send_value(self, exchange: Exchange, answer: AnyAnswer, extra: Headers) -> int:
@@ -483,7 +562,11 @@ class Wire:
                 prepared = Prepared.document(await self._in_thread(keep, answer))
                 return await send_prepared(prepared, headers, method, extra, exchange.send)
             case Stream():
-                return await send_stream(answer, method, extra, exchange.send, self._pool)
+                pool = self._patient if answer.waits else self._pool
+                return await send_stream(answer, method, extra, exchange.send, pool)
+            case Derived():
+                entry = await self._in_thread(answer.render)
+                return await self._send_value(exchange, entry, extra)
             case Answer():
                 return await send_answer(answer, method, extra, exchange.send)
 
@@ -492,10 +575,10 @@ class Wire:
         private = principal.authenticated or not resolved.repository.public
         return _CACHING[private, file is not None and file.immutable]
 
-    def _count(self, incoming: Incoming, file: File | None, resolved: Resolved) -> None:
+    def _count(self, incoming: Incoming, file: File | Stream | None, resolved: Resolved) -> None:
         if file is None or file.artifact is None or incoming.method != "GET":
             return
-        if not gives_bytes(file, incoming.headers):
+        if isinstance(file, File) and not gives_bytes(file, incoming.headers):
             return
         asked = incoming.headers.get("range", "bytes=0-")
         if asked.startswith("bytes=0-"):  # the parts of a resumed download are one download
@@ -528,6 +611,8 @@ class Wire:
 
     async def _refuse(self, exchange: Exchange, mounted: Mounted, request: Request, error: RegistryError) -> int:
         incoming = exchange.incoming
+        if exchange.started:
+            raise AnswerBroken(str(error))
         status = status_of(error)
         answer = mounted.error(request, error, status)
         own = {name for name, _ in answer.headers}  # a protocol may have a challenge of its own
@@ -541,12 +626,15 @@ class Wire:
             await drain(exchange.receive)
         return await send_answer(answer, incoming.method, extra, exchange.send)
 
-    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    async def _in_thread(
+        self, function: Callable[..., Any], *arguments: Any, pool: ThreadPoolExecutor | None = None
+    ) -> Any:
+        """pool: for what may have to wait for other servers, so that nobody else waits with it."""
         if self._waiting >= self._max_waiting:
             raise Unavailable("the server is busy; try again in a moment")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+            return await asyncio.get_running_loop().run_in_executor(pool or self._pool, function, *arguments)
         finally:
             self._waiting -= 1
 
@@ -561,6 +649,7 @@ def _cache_key(content: UUID, wanted: DocumentKey, revision: int) -> str:
 
 
 _READS = frozenset({"GET", "HEAD"})
+_HOLDING_NOTHING = frozenset({"remote", "virtual"})
 _CACHING: dict[tuple[bool, bool], Headers] = {
     (False, False): [(b"cache-control", b"public, no-cache")],
     (False, True): [(b"cache-control", b"public, max-age=31536000, immutable")],

@@ -14,6 +14,8 @@ from domain.artifact import Overwrite, Precondition
 from domain.errors import Invalid, RegistryError
 
 if TYPE_CHECKING:
+    from application.catalogue import Catalogue
+    from application.kinds import Part
     from application.services import Services
 
 ErrorDialect: TypeAlias = Callable[[Request, RegistryError, int], Answer]
@@ -76,6 +78,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     digests: tuple[str, ...] = ()
     deposit: Callable[[Deposit], str] | None = None
     signs: Literal["", "openpgp"] = ""
+    shares: Callable[[Catalogue, Part, str], bool] | None = None
 
 
 class Formats:

@@ -45,7 +45,7 @@ class NewFile(msgspec.Struct, frozen=True, kw_only=True):
 
     package: normalised name, empty for formats that group nothing. metadata: JSON. blobs: further bytes that belong to
     it, by role. overwrite: the format's rule; the repository's setting goes before it. properties: None leaves the
-    artifact without, or with those it has.
+    artifact without, or with those it has. fetched_from: the address at an upstream that it came from.
     """
 
     path: str
@@ -60,6 +60,7 @@ class NewFile(msgspec.Struct, frozen=True, kw_only=True):
     overwrite: Overwrite = "never"
     properties: Properties | None = None
     precondition: Precondition | None = None
+    fetched_from: str = ""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -190,6 +191,7 @@ class Publishing:
             metadata=msgspec.Raw(metadata),
             metadata_blob=metadata_blob,
             blobs={role: spooled.sha256 for role, spooled in file.blobs.items()},
+            fetched_from=file.fetched_from,
         )
 
     def _store_bytes(self, data: bytes, lease: BlobLease) -> str:

@@ -30,7 +30,7 @@ _CLAIM = "repository"
 
 
 class NewRepository(msgspec.Struct, frozen=True, kw_only=True):
-    """What to create. source and source_position: required for, and only for, snapshots."""
+    """What to create. source and source_position: required for, and only for, snapshots; an upstream, for remotes."""
 
     key: str
     name: str
@@ -84,26 +84,30 @@ class Repositories:
         self._owner_grants = owner_grants
         self._repository_keys = repository_keys
 
-    def create(self, new: NewRepository, meta: Metadata) -> RepositoryRow:
-        """Create a repository; raises NameTaken, Invalid. Its creator owns it."""
+    def create(self, new: NewRepository, meta: Metadata, identifier: UUID | None = None) -> RepositoryRow:
+        """Create a repository; raises NameTaken, Invalid. Its creator owns it. identifier: under which its secrets are
+        sealed already.
+        """
         checked_key(new.key)
+        if (new.kind == "remote") != (new.settings.upstream is not None):
+            raise Invalid("a remote repository needs an upstream_url; other kinds have none")
         if (new.kind == "snapshot") != (new.source is not None and new.source_position is not None):
             raise Invalid("a snapshot needs a source repository and a position; other kinds have none")
-        identifier = uuid4()
-        created = RepositoryCreated(repository=identifier, **msgspec.structs.asdict(new))
-        keys = self._repository_keys(identifier, new)
+        own = identifier or uuid4()
+        created = RepositoryCreated(repository=own, **msgspec.structs.asdict(new))
+        keys = self._repository_keys(own, new)
 
         def decide() -> list[Change]:
             return [
-                self._claim(new.key, identifier),
-                Change(identifier, 0, [created], identifier),
-                *self._owner_grants(identifier, meta),
+                self._claim(new.key, own),
+                Change(own, 0, [created], own),
+                *self._owner_grants(own, meta),
                 *keys,
             ]
 
         receipt = self._log.execute(decide, meta)
         self._progress.reached(("catalogue", "access"), receipt.position)
-        return self._row(identifier, receipt)
+        return self._row(own, receipt)
 
     def update(self, row: RepositoryRow, change: RepositoryChange, meta: Metadata) -> RepositoryRow:
         """Change attributes; a new key must be free."""

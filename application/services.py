@@ -16,6 +16,7 @@ from application.identity.client_accounts import ClientAccounts
 from application.identity.client_tokens import ClientTokens
 from application.identity.directory import Directory
 from application.ports import BlobStore, Spool
+from application.proxying.proxy import Proxy
 from application.publishing import Publishing
 from application.searching import SearchIndex, Shelves
 from application.signing import PackageSigner
@@ -45,7 +46,8 @@ class Services(msgspec.Struct, frozen=True):
     directory: Directory | None = None
     usage: Usage | None = None
     package_signer: PackageSigner | None = None
-    repository_signer: RepositorySigner | None = None
+    proxy: Proxy | None = None
     documents: Documents | None = None
     recorded_at: Callable[[int], datetime] | None = None
     streamed_uploads: StreamedUploads | None = None
+    repository_signer: RepositorySigner | None = None

@@ -8,7 +8,7 @@ format turns into its clients' dialect.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Generic, Literal, TypeAlias, TypeVar
 from uuid import UUID
@@ -124,15 +124,34 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
-    """A long answer, produced piece by piece in a thread. Chunks that have a `close` are closed at the end."""
+    """A long answer, produced piece by piece in a thread. Chunks that have a `close` are closed at the end.
+
+    artifact: counted as a download of it. waits: its pieces come from another server, and may be long in coming.
+    """
 
     chunks: Iterator[bytes]
     media_type: str
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+    artifact: UUID | None = None
+    waits: bool = False
 
 
-AnyAnswer: TypeAlias = Answer | Document | File | Stream
+class Derived(msgspec.Struct, frozen=True, kw_only=True):
+    """A document that has not been rendered yet, and perhaps need not be.
+
+    key: everything it depends on besides the repository and the address. fresh_seconds: how long nobody need look
+    whether the key is still the same. headers: of this answer, not of the document. render: raises NotFound, or gives
+    another answer than a document, when there is none.
+    """
+
+    key: str
+    render: Callable[[], AnyAnswer]
+    fresh_seconds: float = 0.0
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+AnyAnswer: TypeAlias = "Answer | Document | File | Stream | Derived"
 
 
 class DocumentKey(msgspec.Struct, frozen=True):
@@ -191,9 +210,22 @@ class ServerCall(msgspec.Struct, frozen=True):
 
 
 Handler: TypeAlias = Callable[[Call], AnyAnswer]
+Combine: TypeAlias = Callable[[Call, Sequence[Document]], Document]
 ServerHandler: TypeAlias = Callable[[ServerCall], AnyAnswer]
 Needs: TypeAlias = Action
 """There is no `nothing`: an answer that is the same for everybody would tell that the repository is there."""
+
+
+class Merge(msgspec.Struct, frozen=True, kw_only=True):
+    """How the answers of several repositories become one.
+
+    combine: the documents of the members that have one, first member first, into one that is answered to the call.
+    ask: the request that members are asked instead, where their documents are easier to combine in another form; then
+    a single one is combined too.
+    """
+
+    combine: Combine
+    ask: Callable[[Request], Request] | None = None
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,7 +237,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     then a hit is answered from memory, and the handler renders on a miss; of the request it looks at the address, the
     query, `Accept` and the base URL, and at nothing else. None asks the handler. any_format: serves
     repositories of other formats too; theirs are never taken for documents. admit: may refuse before a large body is
-    received what the handler would refuse after it; `upload`, `form` and `text` are not there yet. spool: where the
+    received what the handler would refuse after it; `upload`, `form` and `text` are not there yet. remote: answers for
+    remote repositories, by means of `call.services.proxy`; None is nothing there. merge: of the answers of a virtual
+    repository's members; None gives the first one's that has any. package: the package that the request concerns,
+    normalised, None for none or many; a name that a hosted member has is not asked of remote ones. spool: where the
     body goes, chosen before it is received, and may refuse it; None is the server's own.
     """
 
@@ -217,6 +252,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     document: Callable[[Request], DocumentKey | None] | None = None
     any_format: bool = False
     admit: Callable[[Call], None] | None = None
+    remote: Handler | None = None
+    merge: Merge | None = None
+    package: Callable[[Request], str | None] | None = None
     spool: Callable[[Call], Spool] | None = None
 
 

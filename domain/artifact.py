@@ -93,7 +93,8 @@ class ArtifactPublished(Event, frozen=True, kw_only=True):
 
     package: the name by which the format groups, normalised; empty when it groups nothing. metadata: the format's own
     facts, JSON of at most 16 KiB; larger ones are a blob named by `metadata_blob`. digests: further ones that the
-    format publishes. blobs: every other blob the artifact needs (extracted metadata files), by role.
+    format publishes. blobs: every other blob the artifact needs (extracted metadata files), by role. fetched_from: the
+    address at an upstream that it came from.
     """
 
     TOPIC: ClassVar[str] = "artifact.published"
@@ -110,6 +111,7 @@ class ArtifactPublished(Event, frozen=True, kw_only=True):
     metadata_blob: str | None = None
     blobs: dict[str, str] = {}
     revision: int = 1
+    fetched_from: str = ""
 
 
 class ArtifactDeleted(Event, frozen=True, kw_only=True):

@@ -110,6 +110,18 @@ class Unavailable(RegistryError):
     code = "SERVICE_UNAVAILABLE"
 
 
+class BadGateway(RegistryError):
+    """Another server that is needed for the answer cannot be reached, or answers badly."""
+
+    code = "BAD_GATEWAY"
+
+
+class Withheld(RegistryError):
+    """It is there, and a rule keeps it from being handed out (RFC 7725)."""
+
+    code = "UNAVAILABLE_FOR_LEGAL_REASONS"
+
+
 class DigestMismatch(Invalid):
     """The bytes that arrived are not the bytes that were announced."""
 

@@ -10,6 +10,7 @@ import msgspec
 
 from domain.errors import Invalid, NotFound
 from domain.event import Event
+from domain.upstream import Upstream
 
 Kind = Literal["local", "remote", "virtual", "staging", "snapshot"]
 
@@ -25,16 +26,30 @@ class RepositoryNotFound(NotFound):
         super().__init__(key=key)
 
 
+class Member(msgspec.Struct, frozen=True):
+    """One repository of a virtual one. The lowest priority is asked first."""
+
+    repository: UUID
+    priority: int
+
+
 class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an administrator chose for one repository.
 
     overwrite: `default` follows the format; `allow` replaces, `once` refuses a second publish of a path.
-    record_access: every download becomes an event.
+    record_access: every download becomes an event. quota_bytes: what all its artifacts may have together. upstream: of
+    a remote one. Of a virtual one, members; publish_to: the one that takes what is published; shared_names: patterns of
+    packages that may be taken from a remote member although a hosted one has them.
     """
 
     overwrite: Literal["default", "allow", "once"] = "default"
     versioning_enabled: bool = False
     record_access: bool = False
+    quota_bytes: int | None = None
+    upstream: Upstream | None = None
+    members: tuple[Member, ...] = ()
+    publish_to: UUID | None = None
+    shared_names: tuple[str, ...] = ()
 
 
 class RepositoryCreated(Event, frozen=True, kw_only=True):

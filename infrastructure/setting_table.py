@@ -510,6 +510,27 @@ SECTIONS: tuple[Section, ...] = (
                 "Proxies whose `X-Forwarded-…` headers are believed",
             ),
             Setting(
+                "AK_SSRF_ALLOW_PRIVATE_CIDRS",
+                "upstream_networks",
+                "",
+                NETWORKS,
+                "Networks that upstreams may be in although they are private, or this machine's own",
+            ),
+            Setting(
+                "UPSTREAM_ALLOW_PRIVATE_IPS",
+                "upstream_private",
+                "false",
+                FLAG,
+                "Upstreams may be in any private network; never on this machine, nor at a cloud's metadata",
+            ),
+            Setting(
+                "CUSTOM_CA_CERT_PATH",
+                "ca_cert_path",
+                None,
+                PATH,
+                "Certificates of authorities that upstreams are trusted by, besides those of the system (PEM)",
+            ),
+            Setting(
                 "CORS_ORIGINS",
                 "cors_origins",
                 Computed(

@@ -108,6 +108,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_exempt_usernames: tuple[str, ...]
     rate_limit_trusted_networks: tuple[Network, ...]
     trusted_proxies: tuple[Network, ...]
+    upstream_networks: tuple[Network, ...]
+    upstream_private: bool
+    ca_cert_path: Path | None
     cors_origins: tuple[str, ...]
 
     log_level: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 
 import msgspec
@@ -16,10 +17,11 @@ from api.composition.core import Core, open_core, read_settings
 from api.composition.identity import LateProgress, compose_identity
 from api.composition.logs import configure_logs
 from api.composition.observing import MeasuredDownloads, MeasuredPublishing, compose_observing
+from api.composition.proxying import compose_proxying
 from api.composition.searching import compose_searching
 from api.composition.signing import compose_signing
 from api.composition.storage import compose_collector, compose_redirects
-from api.composition.uploads import compose_uploads
+from api.composition.uploads import compose_streamed_uploads, compose_uploads
 from api.http.artifact_facts import ArtifactFactsController
 from api.http.artifact_labels import ArtifactLabelsController
 from api.http.artifacts import ArtifactsController
@@ -28,6 +30,7 @@ from api.http.auth import AuthController
 from api.http.checkpoints import CheckpointsController
 from api.http.events import AuditStreamController, EventsController
 from api.http.health import HealthController, MetricsController
+from api.http.members import MembersController
 from api.http.packages import PackagesController
 from api.http.permissions import PermissionsController
 from api.http.repositories import RepositoriesController
@@ -40,6 +43,7 @@ from api.http.tokens import ProfileTokensController, RepositoryTokensController
 from api.http.transparency import TransparencyController
 from api.http.tree import TreeController
 from api.http.uploads import UploadsController
+from api.http.upstreams import UpstreamsController
 from api.http.users import UsersController
 from api.http.welcome import WelcomeController
 from api.incoming import Proxies
@@ -47,6 +51,7 @@ from api.locks import Locks
 from api.management import management
 from api.wire import Wire
 from application.access import Access
+from application.configuring import Configuring
 from application.depositing import Depositor
 from application.documents import Documents
 from application.downloads import DownloadRecorder
@@ -79,6 +84,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     CheckpointsController,
     EventsController,
     HealthController,
+    MembersController,
     MetricsController,
     PackagesController,
     PermissionsController,
@@ -95,6 +101,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     TransparencyController,
     TreeController,
     UploadsController,
+    UpstreamsController,
     UsersController,
     WelcomeController,
 )
@@ -157,6 +164,7 @@ def wire_api(core: Core) -> Api:
     searching = compose_searching(core, tables)
     usage = UsageView(core.connect)
     documents = Documents(cache or NoCache(), cache or LocalLocks())
+    proxying = compose_proxying(core, publishing, identity.keys, lambda: revisions.repositories_generation)
     services = Services(
         catalogue=core.catalogue,
         finder=finder,
@@ -166,14 +174,17 @@ def wire_api(core: Core) -> Api:
         access=access,
         formats=formats,
         client_accounts=identity.client_accounts,
+        client_tokens=identity.client_tokens,
         search=searching.index,
         shelves=tables,
         directory=identity.directory,
         usage=usage,
         package_signer=EcdsaPackageSigner(settings.instance_key),
         repository_signer=signing.signer,
+        proxy=proxying.proxy,
         documents=documents,
         recorded_at=core.log.recorded_at,
+        streamed_uploads=compose_streamed_uploads(core),
     )
     wire = Wire(
         FORMATS,
@@ -205,6 +216,7 @@ def wire_api(core: Core) -> Api:
             "ak_document_cache_misses": wire.cache.misses,
             "ak_visibility_timeouts": progress.late,
             **searching.counters(),
+            **proxying.counters(),
         },
     )
     downloads.metrics = publishing.metrics = observing.metrics
@@ -229,6 +241,14 @@ def wire_api(core: Core) -> Api:
         comparison=CatalogueComparison(core.connect),
         publishing=publishing,
         repositories=repositories,
+        configuring=Configuring(
+            core.log,
+            core.catalogue,
+            progress,
+            seals=identity.keys,
+            outbound=proxying.outbound,
+            cache=proxying.cache,
+        ),
         signing_keys=signing.view,
         key_ring=signing.ring,
         repository_signer=signing.signer,
@@ -267,22 +287,23 @@ def wire_api(core: Core) -> Api:
         log_probes=settings.log_probe_requests,
         patience=Patience(idle_seconds=settings.body_idle_seconds),
     )
-    progress.start()
-    downloads.start()
-    recorder.start()
-    observing.start()
-    identity.start()
+    closing: list[Callable[[], object]] = [
+        observing.stop,
+        proxying.close,
+        wire.close,
+        partial(pool.shutdown, wait=True, cancel_futures=True),
+        downloads.close,
+        recorder.stop,
+        identity.stop,
+        progress.stop,
+        *([cache.close] if cache is not None else []),
+        leases.close,
+        core.close,
+    ]
+    _each((progress.start, downloads.start, recorder.start, observing.start, identity.start))
+    return Api(gate, app, observing.end_streams, partial(_each, closing))
 
-    def close() -> None:
-        observing.stop()
-        pool.shutdown(wait=True, cancel_futures=True)
-        downloads.close()
-        recorder.stop()
-        identity.stop()
-        progress.stop()
-        if cache is not None:
-            cache.close()
-        leases.close()
-        core.close()
 
-    return Api(gate, app, observing.end_streams, close)
+def _each(steps: Iterable[Callable[[], object]]) -> None:
+    for step in steps:
+        step()

@@ -13,7 +13,7 @@ from minio import Minio
 from psycopg import Connection
 
 from application.log import EventLog
-from application.ports import BlobStore, Spool
+from application.ports import BlobStore
 from domain.errors import Invalid
 from infrastructure.blobs import s3_client
 from infrastructure.blobs.folder import FolderBlobs
@@ -41,7 +41,7 @@ class Core(msgspec.Struct, frozen=True):
     log: EventLog
     catalogue: CatalogueView
     blobs: BlobStore
-    spool: Spool
+    spool: FolderSpool
 
     def close(self) -> None:
         """Write what is pending; end connections."""

@@ -12,6 +12,7 @@ from api.composition.core import Core
 from application.identity.accounts import Accounts
 from application.identity.authentication import Authenticator
 from application.identity.client_accounts import ClientAccounts
+from application.identity.client_tokens import ClientTokens
 from application.identity.clients import ClientSeals
 from application.identity.denials import Denials
 from application.identity.grants import Grants
@@ -46,6 +47,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about people, wired."""
 
     directory: AccessView
+    keys: PersonKeys
     seals: ClientSeals
     denials: Denials
     limits: Limits
@@ -53,6 +55,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     sessions: Sessions
     tokens: Tokens
     client_accounts: ClientAccounts
+    client_tokens: ClientTokens
     tickets: Tickets
     grants: Grants
     authenticator: Authenticator
@@ -132,6 +135,7 @@ def compose_identity(core: Core, progress: LateProgress) -> Identity:
     tokens = Tokens(core.log, progress, now=now)
     return Identity(
         directory=directory,
+        keys=keys,
         seals=seals,
         denials=denials,
         limits=limits,
@@ -139,6 +143,7 @@ def compose_identity(core: Core, progress: LateProgress) -> Identity:
         sessions=Sessions(core.log, directory, session_tokens, sign_ins, limits, seals, progress, now=now),
         tokens=tokens,
         client_accounts=ClientAccounts(directory, sign_ins, tokens, limits, seals),
+        client_tokens=ClientTokens(session_tokens, authenticator, core.log.head, progress),
         tickets=tickets,
         grants=Grants(core.log, directory, core.catalogue, progress),
         authenticator=authenticator,

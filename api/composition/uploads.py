@@ -8,10 +8,12 @@ from api.composition.core import Core
 from application.depositing import Depositor
 from application.services import Services
 from application.uploading.sessions import UploadStaging
+from application.uploading.streamed import StreamedUploads
 from application.uploading.uploads import Uploads, expire_uploads
 from infrastructure.blobs.s3 import S3Blobs
 from infrastructure.blobs.s3_staging import S3Staging
 from infrastructure.blobs.staging import FolderStaging
+from infrastructure.postgres.streamed_uploads import PostgresStreamedSessions
 from infrastructure.postgres.upload_sessions import PostgresUploadSessions
 
 
@@ -24,6 +26,13 @@ def compose_uploads(core: Core, services: Services) -> Uploads:
         core.spool,
         Depositor(services),
         core.settings.max_upload_bytes or None,
+    )
+
+
+def compose_streamed_uploads(core: Core) -> StreamedUploads:
+    """The commands on uploads of unknown length."""
+    return StreamedUploads(
+        PostgresStreamedSessions(core.pool), open_staging(core), core.settings.max_upload_bytes or None
     )
 
 

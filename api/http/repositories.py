@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Annotated
+from uuid import UUID, uuid4
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
@@ -13,6 +13,7 @@ from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from api.app import App
 from api.http.pages import Page, paginate
+from api.http.repository_settings import changed_settings, chosen_settings
 from application.catalogue import RepositoryRow
 from application.comparing import Difference
 from application.repositories import NewRepository, RepositoryChange
@@ -20,10 +21,12 @@ from application.resolving import Resolved
 from domain.errors import Forbidden, Invalid
 from domain.event import Metadata
 from domain.permissions import Principal, may_administer
-from domain.repository import RepositoryNotFound, Settings
+from domain.repository import RepositoryNotFound
 from domain.token import scope_allows
+from domain.upstream import AuthKind
 
 MAX_DIFFERENCES = 10_000
+_KINDS = ("local", "remote", "virtual", "staging", "snapshot")
 
 
 class RepositoryBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,14 +53,29 @@ class RepositoryBody(msgspec.Struct, frozen=True, kw_only=True):
     upstream_auth_configured: bool
     curation_enabled: bool
     curation_default_action: str
+    custom_user_agent: str | None
+    index_upstream_url: str | None
+    pypi_upstream_index_path: str | None
+    publish_to: UUID | None
+    shared_names: list[str]
     snapshot_of: UUID | None
     snapshot_position: int | None
     created_at: datetime
     updated_at: datetime
 
 
+class MemberRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of a virtual repository to be. Priority 0 is its place in the list."""
+
+    repo_key: str
+    priority: int = 0
+
+
 class CreateRepository(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of a creation. snapshot_of and snapshot_at: of a snapshot, the source's key and any selector after `@`."""
+    """Body of a creation. snapshot_of, snapshot_at: of a snapshot, the source's key and any selector after `@`. The
+    fields of an upstream: of a remote one. member_repos, publish_to (the member that takes what is published),
+    shared_names (patterns of packages that remote members may add to): of a virtual one.
+    """
 
     key: str
     name: str
@@ -69,6 +87,18 @@ class CreateRepository(msgspec.Struct, frozen=True, kw_only=True):
     versioning_enabled: bool = False
     overwrite: str = "default"
     record_access: bool = False
+    quota_bytes: int | None = None
+    upstream_url: str | None = None
+    index_upstream_url: str | None = None
+    pypi_upstream_index_path: str | None = None
+    upstream_auth_type: AuthKind = "none"
+    upstream_username: str = ""
+    upstream_password: str = ""
+    custom_user_agent: str = ""
+    cache_ttl_seconds: int | None = None
+    member_repos: list[MemberRequest] | None = None
+    publish_to: str | None = None
+    shared_names: list[str] = []
     snapshot_of: str | None = None
     snapshot_at: str | int | None = None
 
@@ -84,6 +114,12 @@ class UpdateRepository(msgspec.Struct, frozen=True, kw_only=True):
     versioning_enabled: bool | msgspec.UnsetType = msgspec.UNSET
     overwrite: str | msgspec.UnsetType = msgspec.UNSET
     record_access: bool | msgspec.UnsetType = msgspec.UNSET
+    quota_bytes: int | msgspec.UnsetType | None = msgspec.UNSET
+    index_upstream_url: str | msgspec.UnsetType = msgspec.UNSET
+    pypi_upstream_index_path: str | msgspec.UnsetType = msgspec.UNSET
+    custom_user_agent: str | msgspec.UnsetType = msgspec.UNSET
+    publish_to: str | msgspec.UnsetType | None = msgspec.UNSET
+    shared_names: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class StorageBody(msgspec.Struct, frozen=True):
@@ -160,26 +196,22 @@ class RepositoriesController(Controller):
         if data.repo_type == "snapshot":
             resolved = self._source(app, principal, data)
             source, position, format_key = resolved.content, resolved.at, resolved.repository.format
-        if data.repo_type not in {"local", "staging", "snapshot"}:
-            raise Invalid(f"repo_type {data.repo_type!r} is not supported; use local, staging or snapshot")
+        if data.repo_type not in _KINDS:
+            raise Invalid(f"repo_type {data.repo_type!r} is not one of {', '.join(_KINDS)}")
+        identifier = uuid4()
+        key = app.formats.checked_key(_plain(format_key or ""))
         new = NewRepository(
             key=data.key,
             name=data.name,
             description=data.description,
-            format=app.formats.checked_key(_plain(format_key or "")),
+            format=key,
             kind=data.repo_type,  # type: ignore[arg-type]
             public=data.is_public if data.allow_anonymous_access is None else data.allow_anonymous_access,
-            settings=_settings(
-                {
-                    "overwrite": data.overwrite,
-                    "versioning_enabled": data.versioning_enabled,
-                    "record_access": data.record_access,
-                }
-            ),
+            settings=chosen_settings(app, principal, identifier, key, data),
             source=source,
             source_position=position,
         )
-        return _body(app.repositories.create(new, meta), 0)
+        return _body(app.repositories.create(new, meta, identifier), 0)
 
     @get("/{key:str}", opt={"needs": "repository:read"}, sync_to_thread=True)
     def get_repository(self, app: NamedDependency[App], resolved: NamedDependency[Resolved]) -> RepositoryBody:
@@ -191,20 +223,14 @@ class RepositoriesController(Controller):
     def update_repository(
         self,
         app: NamedDependency[App],
+        principal: NamedDependency[Principal],
         meta: NamedDependency[Metadata],
         resolved: NamedDependency[Resolved],
         data: JSONBody[UpdateRepository],
     ) -> RepositoryBody:
         """Change a repository; what the body does not name stays."""
         row = resolved.repository
-        changed = {
-            name: value
-            for name in ("overwrite", "versioning_enabled", "record_access")
-            if (value := getattr(data, name)) is not msgspec.UNSET
-        }
-        settings: Settings | msgspec.UnsetType = msgspec.UNSET
-        if changed:
-            settings = _settings({**msgspec.structs.asdict(row.settings), **changed})
+        settings = changed_settings(app, principal, row, data)
         public = data.is_public if data.allow_anonymous_access is msgspec.UNSET else data.allow_anonymous_access
         change = RepositoryChange(
             key=data.key, name=data.name, description=data.description, public=public, settings=settings
@@ -284,14 +310,8 @@ def _plain(key: str) -> str:
     return key.strip().lower().replace("_", "")
 
 
-def _settings(values: dict[str, Any]) -> Settings:
-    try:
-        return msgspec.convert(values, Settings)
-    except msgspec.ValidationError as error:
-        raise Invalid(str(error)) from None
-
-
 def _body(row: RepositoryRow, used_bytes: int) -> RepositoryBody:
+    upstream = row.settings.upstream
     return RepositoryBody(
         id=row.id,
         key=row.key,
@@ -306,14 +326,19 @@ def _body(row: RepositoryRow, used_bytes: int) -> RepositoryBody:
         overwrite=row.settings.overwrite,
         record_access=row.settings.record_access,
         storage_used_bytes=used_bytes,
-        quota_bytes=None,
+        quota_bytes=row.settings.quota_bytes,
         project_id=None,
         has_trusted_gpg_key=False,
-        upstream_url=None,
-        upstream_auth_type=None,
-        upstream_auth_configured=False,
+        upstream_url=upstream.url if upstream else None,
+        upstream_auth_type=upstream.auth if upstream else None,
+        upstream_auth_configured=upstream is not None and upstream.auth != "none",
         curation_enabled=False,
         curation_default_action="allow",
+        custom_user_agent=(upstream.user_agent or None) if upstream else None,
+        index_upstream_url=(upstream.index_url or None) if upstream else None,
+        pypi_upstream_index_path=(upstream.index_path or None) if upstream else None,
+        publish_to=row.settings.publish_to,
+        shared_names=list(row.settings.shared_names),
         snapshot_of=row.source,
         snapshot_position=row.source_position,
         created_at=row.created_at,

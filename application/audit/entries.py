@@ -20,6 +20,7 @@ from domain import (
     artifact,
     checkpoint,
     claim,
+    incident,
     package,
     permissions,
     repository,
@@ -89,6 +90,14 @@ _ROLE_ASSIGNED = Rule("ROLE_ASSIGNED", "role", id="principal")
 _ROLE_REVOKED = Rule("ROLE_REVOKED", "role", id="principal")
 _PERMISSION_CHANGED = Rule("REPOSITORY_PERMISSION_CHANGED", "repository", id="target")
 
+_UPLOADED = Rule("ARTIFACT_UPLOADED", "artifact", name="path")
+_CACHED = Rule("ARTIFACT_CACHED", "artifact", name="path")
+
+
+def _published(event: Event) -> Rule:
+    return _CACHED if isinstance(event, artifact.ArtifactPublished) and event.fetched_from else _UPLOADED
+
+
 RULES: dict[type[Event], Rule | Choice] = {
     account.PasswordChanged: Rule("PASSWORD_CHANGED", "user", id="user"),
     account.UserCreated: Rule("USER_CREATED", "user", id="user"),
@@ -99,7 +108,7 @@ RULES: dict[type[Event], Rule | Choice] = {
     artifact.ArtifactDownloaded: Rule("ARTIFACT_DOWNLOADED", "artifact", id="artifact", name="path"),
     artifact.ArtifactLabelsSet: Rule("ARTIFACT_LABELS_UPDATED", "artifact", name="path"),
     artifact.ArtifactPropertiesSet: Rule("ARTIFACT_METADATA_UPDATED", "artifact", name="path"),
-    artifact.ArtifactPublished: Rule("ARTIFACT_UPLOADED", "artifact", name="path"),
+    artifact.ArtifactPublished: Choice((_UPLOADED, _CACHED), _published),
     checkpoint.CheckpointNamed: Rule("CHECKPOINT_NAMED", "checkpoint", name="name"),
     claim.ClaimReleased: Rule("NAME_RELEASED", "claim", name="kind"),
     claim.ClaimTaken: Rule("NAME_CLAIMED", "claim", name="kind"),
@@ -120,6 +129,7 @@ RULES: dict[type[Event], Rule | Choice] = {
     session.SessionEnded: Choice((_LOGOUT, _INVALIDATED), _session_end),
     session.SessionRefreshed: Rule("SESSION_REFRESHED", "user", id="user"),
     session.SessionStarted: Rule("LOGIN", "user", id="user"),
+    incident.UpstreamRejected: Rule("UPSTREAM_REJECTED", "repository", id="repository", name="path", outcome="failure"),
     sign_in.AccessDenied: Rule("PERMISSION_DENIED", "repository", id="repository", name="resource", outcome="denied"),
     sign_in.FailuresCleared: Rule("LOGIN_FAILURES_CLEARED", "user", id="user"),
     sign_in.LoginFailed: Rule("LOGIN_FAILED", "user", id="user", outcome="failure"),

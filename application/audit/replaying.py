@@ -44,6 +44,7 @@ _ATTEMPTS = Kind("attempts", sign_in.Attempts(), lambda _, event: sign_in.attemp
 
 KINDS: dict[str, Kind] = {
     "access": FACTS,
+    "upstream": FACTS,
     "artifact": Kind("artifact", artifact.Artifact(), artifact.evolve),
     "checkpoint": Kind("checkpoint", checkpoint.NamedPosition(), checkpoint.evolve),
     "claim": Kind("claim", claim.Claim(), claim.evolve),

@@ -7,7 +7,7 @@ import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from application.ports import Spooled
 from domain.digests import Hasher
@@ -90,6 +90,12 @@ class FolderSpoolWriter:
             self._descriptor = None
         self._finished = True
         return Spooled(path=self._path, size_bytes=self._hasher.size_bytes, digests=self._hasher.digests())
+
+    def reader(self) -> BinaryIO:
+        """See SpoolWriter."""
+        with storage_faults("read an upload"):
+            self._open()
+            return self._path.open("rb")
 
     def __enter__(self) -> Self:
         return self

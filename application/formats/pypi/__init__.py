@@ -3,6 +3,7 @@
 from application.format import Format
 from application.formats.pypi.changes import deposit
 from application.formats.pypi.dialect import answer_error
+from application.formats.pypi.merging import shares
 from application.formats.pypi.names import order_key
 from application.formats.pypi.routes import ROUTES
 from application.formats.pypi.uploads import ALGORITHMS
@@ -18,4 +19,5 @@ FORMAT = Format(
     overwrite="burn",
     digests=ALGORITHMS,
     deposit=deposit,
+    shares=shares,
 )

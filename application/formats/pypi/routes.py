@@ -9,6 +9,7 @@ from __future__ import annotations
 from urllib.parse import quote, urlencode
 
 from application.catalogue import PACKAGES_SCOPE, ArtifactRow, package_scope
+from application.formats.pypi import merging, remote
 from application.formats.pypi.changes import (
     delete_file,
     delete_release,
@@ -73,6 +74,10 @@ def _json_key(request: Request) -> DocumentKey | None:
     if name is None or name != request.params["project"]:
         return None
     return DocumentKey(package_scope(name), f"json {request.params.get('version', '')} {request.repository_url}")
+
+
+def _package(request: Request) -> str | None:
+    return _normal(request.params["project"])
 
 
 def _chosen(request: Request) -> str | None:
@@ -215,13 +220,48 @@ _LOCATIONS = Body(kind="text", max_bytes=_MAX_LOCATIONS_BYTES)
 _REASON = Body(kind="text", max_bytes=_MAX_REASON_BYTES)
 
 ROUTES = (
-    Route(method="GET", pattern="/simple/", needs="read", handler=list_projects, document=_projects_key),
-    Route(method="GET", pattern="/simple/{project}/", needs="read", handler=show_project, document=_project_key),
-    Route(method="GET", pattern="/simple/{project}/{filename}", needs="read", handler=get_file, document=_file_key),
-    Route(method="GET", pattern="/simple", needs="read", handler=add_slash),
-    Route(method="GET", pattern="/simple/{project}", needs="read", handler=add_slash),
-    Route(method="GET", pattern="/pypi/{project}/json", needs="read", handler=show_json, document=_json_key),
-    Route(method="GET", pattern="/pypi/{project}/{version}/json", needs="read", handler=show_json, document=_json_key),
+    Route(
+        method="GET",
+        pattern="/simple/",
+        needs="read",
+        handler=list_projects,
+        document=_projects_key,
+        remote=remote.list_projects,
+        merge=merging.PROJECTS,
+    ),
+    Route(
+        method="GET",
+        pattern="/simple/{project}/",
+        needs="read",
+        handler=show_project,
+        document=_project_key,
+        remote=remote.show_project,
+        merge=merging.PROJECT,
+        package=_package,
+    ),
+    Route(
+        method="GET",
+        pattern="/simple/{project}/{filename}",
+        needs="read",
+        handler=get_file,
+        document=_file_key,
+        remote=remote.get_file,
+        package=_package,
+    ),
+    Route(method="GET", pattern="/simple", needs="read", handler=add_slash, remote=add_slash),
+    Route(method="GET", pattern="/simple/{project}", needs="read", handler=add_slash, remote=add_slash),
+    *(
+        Route(
+            method="GET",
+            pattern=pattern,
+            needs="read",
+            handler=show_json,
+            document=_json_key,
+            remote=remote.show_json,
+            package=_package,
+        )
+        for pattern in ("/pypi/{project}/json", "/pypi/{project}/{version}/json")
+    ),
     Route(method="POST", pattern="/", needs="write", handler=upload, body=_FORM),
     Route(method="POST", pattern="/legacy", needs="write", handler=upload, body=_FORM),
     Route(method="POST", pattern="/legacy/", needs="write", handler=upload, body=_FORM),

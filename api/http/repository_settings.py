@@ -1,0 +1,134 @@
+"""From the body of a request to the settings of a repository."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from api.app import App
+from application.catalogue import RepositoryRow
+from application.configuring import Credential
+from domain.errors import Invalid
+from domain.permissions import Principal
+from domain.repository import Member, RepositoryNotFound, Settings
+from domain.upstream import Upstream, checked_ttl, checked_user_agent
+
+if TYPE_CHECKING:
+    from api.http.repositories import CreateRepository, MemberRequest, UpdateRepository
+
+MAX_QUOTA_BYTES = 100 << 40
+MAX_SHARED_NAMES = 1000
+_PLAIN = ("overwrite", "versioning_enabled", "record_access", "quota_bytes")
+_OF_UPSTREAMS = {
+    "index_upstream_url": "index_url",
+    "pypi_upstream_index_path": "index_path",
+    "custom_user_agent": "user_agent",
+}
+
+
+def chosen_settings(
+    app: App, principal: Principal, identifier: UUID, format_key: str, data: CreateRepository
+) -> Settings:
+    """The settings of a repository that is created. Raises Invalid."""
+    settings = _with_plain(Settings(), {name: getattr(data, name) for name in _PLAIN})
+    if data.repo_type == "remote":
+        return msgspec.structs.replace(settings, upstream=_upstream(app, identifier, data))
+    if data.repo_type != "virtual":
+        return settings
+    if data.member_repos == []:
+        raise Invalid("member_repos is empty; leave it out to add members later")
+    settings = msgspec.structs.replace(settings, shared_names=_shared(data.shared_names))
+    members = _members(app, principal, data.member_repos or ())
+    settings = app.configuring.with_members(identifier, format_key, settings, members)
+    return _published_to(settings, app, principal, data.publish_to)
+
+
+def changed_settings(
+    app: App, principal: Principal, row: RepositoryRow, data: UpdateRepository
+) -> Settings | msgspec.UnsetType:
+    """The settings of a repository that is changed; UNSET when they stay. Raises Invalid."""
+    settings = _with_plain(row.settings, _given(data, _PLAIN))
+    upstream = {_OF_UPSTREAMS[name]: value for name, value in _given(data, tuple(_OF_UPSTREAMS)).items()}
+    if upstream:
+        if settings.upstream is None:
+            raise Invalid(f"'{row.key}' is not a remote repository")
+        checked = _checked(app, msgspec.structs.replace(settings.upstream, **upstream))
+        settings = msgspec.structs.replace(settings, upstream=checked)
+    if data.shared_names is not msgspec.UNSET:
+        settings = msgspec.structs.replace(settings, shared_names=_shared(data.shared_names))
+    if data.publish_to is not msgspec.UNSET:
+        settings = _published_to(settings, app, principal, data.publish_to)
+    return settings if settings != row.settings else msgspec.UNSET
+
+
+def visible_repository(app: App, principal: Principal, key: str) -> RepositoryRow:
+    """The repository of that key, if the caller may know of it. Raises RepositoryNotFound."""
+    resolved = app.access.resolve(principal, key)
+    if resolved is None or resolved.at is not None or not app.access.allows(principal, resolved, "read"):
+        raise RepositoryNotFound(key)
+    return resolved.repository
+
+
+def _given(data: UpdateRepository, names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(data, name)) is not msgspec.UNSET}
+
+
+def _with_plain(settings: Settings, values: dict[str, Any]) -> Settings:
+    quota = values.get("quota_bytes")
+    if quota is not None and not 0 <= quota <= MAX_QUOTA_BYTES:
+        raise Invalid(f"quota_bytes is 0 to {MAX_QUOTA_BYTES}")
+    if values.get("overwrite", "default") not in {"default", "allow", "once"}:
+        raise Invalid("overwrite is one of default, allow, once")
+    return msgspec.structs.replace(settings, **values)
+
+
+def _upstream(app: App, identifier: UUID, data: CreateRepository) -> Upstream:
+    if data.upstream_url is None:
+        raise Invalid("a remote repository needs an upstream_url")
+    upstream = Upstream(
+        url=data.upstream_url,
+        index_url=data.index_upstream_url or "",
+        index_path=data.pypi_upstream_index_path or "",
+        user_agent=data.custom_user_agent,
+        cache_ttl_seconds=None if data.cache_ttl_seconds is None else checked_ttl(data.cache_ttl_seconds),
+    )
+    credential = Credential(data.upstream_auth_type, data.upstream_username, data.upstream_password)
+    return app.configuring.with_credential(identifier, _checked(app, upstream), credential)
+
+
+def _checked(app: App, upstream: Upstream) -> Upstream:
+    path = upstream.index_path.strip("/")
+    if not path.isascii() or not path.isprintable() or " " in path or len(path) > 500:
+        raise Invalid("pypi_upstream_index_path is a path below the upstream")
+    return msgspec.structs.replace(
+        upstream,
+        url=app.configuring.checked_address(upstream.url),
+        index_url=app.configuring.checked_address(upstream.index_url) if upstream.index_url else "",
+        index_path=path,
+        user_agent=checked_user_agent(upstream.user_agent),
+    )
+
+
+def _members(app: App, principal: Principal, asked: Sequence[MemberRequest]) -> list[Member]:
+    return [
+        Member(visible_repository(app, principal, one.repo_key).id, one.priority or place)
+        for place, one in enumerate(asked, start=1)
+    ]
+
+
+def _published_to(settings: Settings, app: App, principal: Principal, key: str | None) -> Settings:
+    if key is None:
+        return msgspec.structs.replace(settings, publish_to=None)
+    row = visible_repository(app, principal, key)
+    if row.kind not in {"local", "staging"} or all(member.repository != row.id for member in settings.members):
+        raise Invalid("publish_to names a hosted member of the virtual repository")
+    return msgspec.structs.replace(settings, publish_to=row.id)
+
+
+def _shared(names: Sequence[str]) -> tuple[str, ...]:
+    if len(names) > MAX_SHARED_NAMES or any(not name or len(name) > 200 for name in names):
+        raise Invalid(f"shared_names are at most {MAX_SHARED_NAMES} names or patterns")
+    return tuple(names)
