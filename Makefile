@@ -136,6 +136,7 @@ $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 	@ln -sf ../yarn/node_modules/.bin/yarn $(CLIENTS)/bin/yarn
 	@ln -sf ../yarn-berry/node_modules/.bin/yarn $(CLIENTS)/bin/yarn-berry
 	@ln -sf "$$(command -v go)" $(CLIENTS)/bin/go
+	@sh requirements/helm.sh $(CLIENTS)/bin
 	@sh requirements/rust.sh $(CLIENTS)/bin
 	@touch $@
 
