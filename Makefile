@@ -117,6 +117,7 @@ project:
 DRIVEN := curl=curl wget=wget aria2c=aria2 rclone=rclone
 DRIVEN += mvn=maven gradle=gradle java=default-jre-headless
 DRIVEN += go=golang-go
+DRIVEN += dnf=dnf zypper=zypper rpmbuild=rpm createrepo_c=createrepo-c gpg=gnupg
 
 $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 	@PYTHON="$(PYTHON)" sh requirements/venv.sh $(CLIENTS)/python
