@@ -116,6 +116,7 @@ project:
 # The programs that tests of clients drive, with the Debian package that has each.
 DRIVEN := curl=curl wget=wget aria2c=aria2 rclone=rclone
 DRIVEN += mvn=maven gradle=gradle java=default-jre-headless
+DRIVEN += apt-get=apt dput=dput apt-file=apt-file
 DRIVEN += go=golang-go
 DRIVEN += dnf=dnf zypper=zypper rpmbuild=rpm createrepo_c=createrepo-c gpg=gnupg
 

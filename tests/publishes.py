@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tests.integration.harness import multipart
 from tests.samples.cargo import make as cargo_make
+from tests.samples.debian import make as debian_make
 from tests.samples.go.make import module as go_module
 from tests.samples.helm import make as helm_make
 from tests.samples.maven.make import jar as maven_jar
@@ -38,6 +39,7 @@ def publish(format: str, key: str, name: str, version: str, mark: str = "") -> P
         "pypi": _pypi,
         "npm": _npm,
         "cargo": _cargo,
+        "debian": _debian,
         "generic": _generic,
         "go": _go,
         "helm": _helm,
@@ -95,6 +97,13 @@ def _generic(key: str, name: str, version: str, mark: str) -> Publish:
     folder = f"/generic/{key}/{name}/"
     file = f"{folder}{version}.txt"
     return Publish("PUT", file, {}, data, folder, f"{version}.txt".encode(), file, data)
+
+
+def _debian(key: str, name: str, version: str, mark: str) -> Publish:
+    data = debian_make.deb(name, version, mark=mark)
+    file = f"/debian/{key}/pool/main/{name[0]}/{name}/{name}_{version}_amd64.deb"
+    page = f"/debian/{key}/dists/stable/main/binary-amd64/Packages"
+    return Publish("PUT", file, {}, data, page, f"Version: {version}\n".encode(), file, data)
 
 
 def _go(key: str, name: str, version: str, mark: str) -> Publish:
