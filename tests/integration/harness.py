@@ -40,6 +40,7 @@ from application.publishing import Publishing
 from application.repositories import NewRepository, Repositories
 from application.resolving import Resolver
 from application.services import Services
+from application.uploading.streamed import StreamedUploads
 from domain.errors import Unauthenticated
 from domain.event import SYSTEM
 from domain.ids import NAMESPACE
@@ -48,9 +49,11 @@ from domain.repository import Kind, Settings
 from infrastructure.blobs.folder import FolderBlobs
 from infrastructure.blobs.leases import PostgresLeases
 from infrastructure.blobs.spool import FolderSpool
+from infrastructure.blobs.staging import FolderStaging
 from infrastructure.cache import LocalLocks, NoCache
 from infrastructure.postgres.events import EventRecorder
 from infrastructure.postgres.pool import Pool, connection, open_pool
+from infrastructure.postgres.streamed_uploads import PostgresStreamedSessions
 from infrastructure.postgres.writer import Writer
 from projections.catalogue.finder import CatalogueFinder
 from projections.catalogue.fold import CatalogueProjection
@@ -171,6 +174,7 @@ class Registry:
             formats=Formats(formats),
             documents=documents,
             recorded_at=self.log.recorded_at,
+            streamed_uploads=StreamedUploads(PostgresStreamedSessions(self.db), FolderStaging(directory / "staging")),
         )
         self.wire = Wire(
             formats,

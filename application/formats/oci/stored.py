@@ -161,7 +161,7 @@ class Shelf(msgspec.Struct, frozen=True):
         return {tag: parse_digest(value) for tag, value in marks.items()}
 
     def live_tags(self, image: ImageName) -> list[str]:
-        """The tags that lead somewhere. Raises NameUnknown for an image of which there is nothing at all."""
+        """The tags that lead somewhere. Raises NameUnknown for an image of which nothing is left, or never was."""
         there = {row.version for row in self.services.catalogue.versions(self.content, image, self.at)}
         if not there and not self._has_blobs(image):
             raise NameUnknown(image)
