@@ -14,6 +14,7 @@ from tests.samples.go.make import module as go_module
 from tests.samples.helm import make as helm_make
 from tests.samples.maven.make import jar as maven_jar
 from tests.samples.npm import make as npm_make
+from tests.samples.oci import make as oci_make
 from tests.samples.pypi.make import Sample, wheel
 from tests.samples.rpm import make as rpm_make
 
@@ -44,6 +45,7 @@ def publish(format: str, key: str, name: str, version: str, mark: str = "") -> P
         "go": _go,
         "helm": _helm,
         "maven": _maven,
+        "oci": _oci,
         "rpm": _rpm,
     }
     return makers[format](key, name, version, mark)
@@ -127,6 +129,14 @@ def _maven(key: str, name: str, version: str, mark: str) -> Publish:
     file = f"{folder}/{version}/{name}-{version}.jar"
     told = f"<version>{version}</version>".encode()
     return Publish("PUT", file, {}, data, f"{folder}/maven-metadata.xml", told, file, data)
+
+
+def _oci(key: str, name: str, version: str, mark: str) -> Publish:
+    data = oci_make.index(annotations={"version": version, "mark": mark})  # of nothing: no blob is pushed before it
+    image = f"/v2/{key}/{name}"
+    headers = {"content-type": oci_make.OCI_INDEX}
+    file = f"{image}/manifests/{version}"
+    return Publish("PUT", file, headers, data, f"{image}/tags/list", f'"{version}"'.encode(), file, data)
 
 
 def _rpm(key: str, name: str, version: str, mark: str) -> Publish:
