@@ -118,7 +118,7 @@ DRIVEN := curl=curl wget=wget aria2c=aria2 rclone=rclone
 DRIVEN += mvn=maven gradle=gradle java=default-jre-headless
 DRIVEN += apt-get=apt dput=dput apt-file=apt-file
 DRIVEN += go=golang-go
-DRIVEN += dnf=dnf zypper=zypper rpmbuild=rpm createrepo_c=createrepo-c gpg=gnupg
+DRIVEN += dnf=dnf zypper=zypper rpmbuild=rpm createrepo_c=createrepo-c gpg=gnupg gpgv=gpgv rpmkeys=rpm
 
 $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 	@PYTHON="$(PYTHON)" sh requirements/venv.sh $(CLIENTS)/python
