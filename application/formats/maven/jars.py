@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 import msgspec
 
-from application.formats.maven.xml_reader import parse_xml
+from application.xml_reader import parse_xml
 from domain.errors import Invalid
 
 MAX_DIRECTORY_BYTES = 8 << 20
@@ -58,7 +58,7 @@ def read_plugin(file: BinaryIO) -> PluginDescriptor | None:
         archive = _open(file)
         if _PLUGIN not in archive.namelist():
             return None
-        root = parse_xml(_read(archive, _PLUGIN), _PLUGIN)
+        root = parse_xml(_read(archive, _PLUGIN), _PLUGIN, html_entities=True)
         found = PluginDescriptor(root.value("groupId"), root.value("artifactId"), root.value("goalPrefix"))
         return found if _PREFIX.match(found.prefix) else None
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from application.formats.maven.names import LayoutFile
-from application.formats.maven.xml_reader import MAX_BYTES, Element, XmlInvalid, parse_xml
+from application.xml_reader import MAX_BYTES, Element, XmlInvalid, parse_xml
 from domain.errors import Invalid
 
 MAX_POM_BYTES = MAX_BYTES
@@ -51,7 +51,7 @@ class Pom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def parse_pom(data: bytes, name: str) -> Pom:
     """Read a POM; raises Invalid. name: of the file, for the message."""
-    root = parse_xml(data, name)
+    root = parse_xml(data, name, html_entities=True)
     if root.tag != "project":
         raise XmlInvalid(name, f"the root element is {root.tag[:40]!r}, not 'project'")
     if not root.value("artifactId"):

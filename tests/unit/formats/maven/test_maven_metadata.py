@@ -7,7 +7,7 @@ import pytest
 
 from application.formats.maven.metadata import Pom, PomMismatch, agree, encode_facts, parse_pom
 from application.formats.maven.names import parse_file
-from application.formats.maven.xml_reader import XmlInvalid, parse_xml
+from application.xml_reader import XmlInvalid, parse_xml
 from tests.samples.maven import make
 
 RELEASE = parse_file("com/acme/demo/1.0.0/demo-1.0.0.pom")

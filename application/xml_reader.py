@@ -28,12 +28,13 @@ class XmlInvalid(Invalid):
 
 
 class Element:
-    """An element by its local name; text is what stands directly in it."""
+    """An element by its local name; text is what stands directly in it. attributes: by local names, too."""
 
-    __slots__ = ("children", "tag", "text")
+    __slots__ = ("attributes", "children", "tag", "text")
 
-    def __init__(self, tag: str) -> None:
+    def __init__(self, tag: str, attributes: dict[str, str] | None = None) -> None:
         self.tag = tag
+        self.attributes = attributes or {}
         self.text = ""
         self.children: list[Element] = []
 
@@ -56,11 +57,14 @@ class Element:
         return [child for child in found.children if child.tag == path[-1]] if found is not None else []
 
 
-def parse_xml(data: bytes, name: str) -> Element:
-    """The root element; raises XmlInvalid for anything that is not plain XML. name: of the file, for the message."""
+def parse_xml(data: bytes, name: str, *, html_entities: bool = False) -> Element:
+    """The root element; raises XmlInvalid for anything that is not plain XML. name: of the file, for the message.
+
+    html_entities: those of HTML are known without a declaration, as Maven has it.
+    """
     if len(data) > MAX_BYTES:
         raise XmlInvalid(name, f"larger than {MAX_BYTES} bytes")
-    builder = _Builder(name)
+    builder = _Builder(name, html_entities=html_entities)
     try:
         builder.parser.Parse(data, True)
     except _FAULTS as fault:
@@ -69,8 +73,9 @@ def parse_xml(data: bytes, name: str) -> Element:
 
 
 class _Builder:
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, html_entities: bool) -> None:
         self._name = name
+        self._entities = name2codepoint if html_entities else {}
         self._open: list[Element] = []
         self._text: list[list[str]] = []
         self._count = 0
@@ -82,10 +87,10 @@ class _Builder:
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._data
-        # Maven knows the entities of HTML without a declaration; so asked, expat hands over those it does not know
-        parser.UseForeignDTD(True)
-        parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_UNLESS_STANDALONE)
-        parser.SkippedEntityHandler = self._entity
+        if html_entities:  # so asked, expat hands over those that it does not know
+            parser.UseForeignDTD(True)
+            parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_UNLESS_STANDALONE)
+            parser.SkippedEntityHandler = self._entity
 
     def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
         if encoding is not None and encoding.lower() not in _ENCODINGS:
@@ -98,7 +103,7 @@ class _Builder:
         self._count += 1
         if self._count > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH:
             self._refuse(f"more than {MAX_ELEMENTS} elements, or {MAX_DEPTH} within each other")
-        element = Element(tag.rpartition(":")[2])
+        element = Element(tag.rpartition(":")[2], {name.rpartition(":")[2]: text for name, text in attributes.items()})
         if self._open:
             self._open[-1].children.append(element)
         else:
@@ -113,9 +118,9 @@ class _Builder:
         self._text[-1].append(text)
 
     def _entity(self, name: str, is_parameter: bool) -> None:
-        if name not in name2codepoint:
+        if name not in self._entities:
             self._refuse(f"the entity {name[:40]!r} is not known")
-        self._text[-1].append(chr(name2codepoint[name]))
+        self._text[-1].append(chr(self._entities[name]))
 
     def _refuse(self, reason: str) -> NoReturn:
         raise XmlInvalid(self._name, reason)
