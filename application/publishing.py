@@ -9,13 +9,13 @@ from uuid import UUID
 
 import msgspec
 
-from application.catalogue import Catalogue
+from application.catalogue import Catalogue, Storage
 from application.log import Change, EventLog, Receipt
 from application.ports import BlobLease, BlobLeases, BlobStore, Spool, Spooled, Stored
 from domain import artifact, claim, package
 from domain.artifact import Artifact, ArtifactPublished, Overwrite, Precondition
 from domain.claim import Claim
-from domain.errors import Gone, NotFound
+from domain.errors import Gone, NotFound, QuotaExceeded
 from domain.event import Event, Metadata
 from domain.ids import artifact_id, claim_id, package_id
 from domain.package import Package
@@ -71,13 +71,17 @@ class Target(msgspec.Struct, frozen=True):
     meta: Metadata
 
 
+class Holdings(Catalogue, Storage, Protocol):
+    """What repositories hold, and how much."""
+
+
 class Publishing:
     """The commands that formats and the management API give."""
 
     def __init__(
         self,
         log: EventLog,
-        catalogue: Catalogue,
+        catalogue: Holdings,
         blobs: BlobStore,
         leases: BlobLeases,
         spool: Spool,
@@ -94,8 +98,9 @@ class Publishing:
         """Put files into the repository, with what follows for their package, as one atomic set of events.
 
         Answers when the catalogue shows it. Position 0: everything was there already, byte for byte. Raises
-        ArtifactExists or ArtifactBurnt by the overwrite rule, PreconditionUnmet.
+        ArtifactExists or ArtifactBurnt by the overwrite rule, PreconditionUnmet, QuotaExceeded.
         """
+        self._require_room(target, files)
         with self._leases.hold(_digests(files)) as lease:
             decide_files = self._deciding(target, files, lease)
 
@@ -110,6 +115,8 @@ class Publishing:
 
     def move(self, source: Target, paths: Sequence[str], target: Target, files: Sequence[NewFile]) -> Receipt:
         """Put files into the target and take paths of the source away, as one atomic set of events."""
+        if source.repository != target.repository:
+            self._require_room(target, files)
         with self._leases.hold(_digests(files)) as lease:
             decide_files = self._deciding(target, files, lease)
 
@@ -167,6 +174,16 @@ class Publishing:
         return self._append(lambda: decision.changes(self._log, target.repository), target.meta)
 
     # steps
+
+    def _require_room(self, target: Target, files: Sequence[NewFile]) -> None:
+        """Refuse what would go over the quota. Publishers that come at once may go over it together."""
+        quota = target.settings.quota_bytes
+        if quota is None:
+            return
+        used = self._catalogue.used_bytes([target.repository]).get(target.repository, 0)
+        coming = sum(file.spooled.size_bytes for file in files)
+        if used + coming > quota:
+            raise QuotaExceeded(f"the repository holds {used} of {quota} bytes; {coming} more do not fit")
 
     def _store(self, target: Target, file: NewFile, lease: BlobLease) -> ArtifactPublished:
         """Bytes before the event that names them; a crash in between leaves a blob for the collector."""
