@@ -49,6 +49,7 @@ class Live:
             "BIND_ADDRESS": f"127.0.0.1:{self.port}",
             "ADMIN_PASSWORD": ADMIN_PASSWORD,
             "RATE_LIMIT_ENABLED": "false",
+            "AK_SSRF_ALLOW_PRIVATE_CIDRS": "127.0.0.0/8",
             **(environ or {}),
         }
         self.log = folder / "serve.log"

@@ -14,7 +14,9 @@ import pytest
 from tests.clients.machine import CLIENTS, Machine
 from tests.clients.registry import Registry, Repository, moment
 from tests.samples.go import make
+from tests.samples.go.sums import SumDatabase, proxied
 from tests.servers.tls import TlsFront, certificate
+from tests.servers.upstream import Upstream
 
 _numbers = count(1)
 
@@ -250,6 +252,60 @@ def _netrc(desk: Desk, port: int, token: str) -> None:
         "".join(f"machine {host} login __token__ password {token}\n" for host in ("localhost", f"localhost:{port}"))
     )
     netrc.chmod(0o600)
+
+
+# modules of others
+
+
+def test_modules_of_others_are_built_beside_ours(registry: Registry, tmp_path: Path) -> None:
+    theirs, ours = registry.repository("go", ada="read write"), registry.repository("go", ada="read write")
+    desk = Desk(tmp_path, theirs)
+    for version in ("v2.0.0", "v2.1.0"):
+        desk.publish(version, KIT)
+    desk.publish("v9.0.0+incompatible", mod=b"", says="not ours")
+    desk.mods = ours
+    desk.publish("v1.0.0")
+    remote = registry.repository("go", settings={"repo_type": "remote", "upstream_url": theirs.url().rstrip("/")})
+    members = [{"repo_key": remote.key}, {"repo_key": ours.key}]
+    every = registry.repository("go", settings={"repo_type": "virtual", "member_repos": members})
+    desk.configure(url=every.url())
+    app = desk.app(DEMO, KIT)
+    desk.go("get", DEMO, KIT, folder=app)
+    assert desk.says(app) == [f"{DEMO} v1.0.0", f"{KIT} v2.1.0"]
+    assert desk.go("list", "-m", "-versions", KIT, folder=app).split() == [KIT, "v2.0.0", "v2.1.0"]
+    assert desk.go("list", "-m", "-versions", DEMO, folder=app).split() == [DEMO, "v1.0.0"]
+    then = every.now()
+    desk.mods = theirs
+    desk.publish("v2.2.0", KIT)
+    registry.done("POST", f"/api/v1/repositories/{remote.key}/cache/invalidate")
+    desk.forget()
+    assert desk.go("list", "-m", f"{KIT}@latest", folder=desk.app()).split() == [KIT, "v2.2.0"]
+    desk.configure(url=every.url(then))
+    app = desk.app(DEMO, KIT)
+    desk.go("get", f"{DEMO}@latest", f"{KIT}@latest", folder=app)
+    assert desk.says(app) == [f"{DEMO} v1.0.0", f"{KIT} v2.1.0"]
+
+
+def test_sums_are_compared_with_the_database_behind_a_remote_repository(registry: Registry, tmp_path: Path) -> None:
+    with Upstream() as upstream:
+        database = SumDatabase("sum.example.org")
+        for path, body in proxied(DEMO, "v1.0.0").items():
+            upstream.put(f"/{path}", body)
+        for path, body in database.files(DEMO, "v1.0.0", make.module(), make.go_mod()).items():
+            upstream.put(f"/{path}", body)
+        fields = {"repo_type": "remote", "upstream_url": upstream.url}
+        remotes = [registry.repository("go", settings=fields) for _ in range(2)]
+        desk = Desk(tmp_path, remotes[0])
+        del desk.env["GONOSUMDB"]
+        desk.env["GOSUMDB"] = database.key
+        app = desk.app(DEMO)
+        desk.go("get", DEMO, folder=app)
+        assert desk.says(app) == [f"{DEMO} v1.0.0"]
+        assert upstream.asked["/sumdb/sum.example.org/lookup/example.com/demo@v1.0.0"] == 1
+        upstream.put(f"/{DEMO}/@v/v1.0.0.zip", make.module(says="evil"))
+        desk.configure(url=remotes[1].url())
+        desk.forget()
+        assert "SECURITY ERROR" in desk.go("get", DEMO, folder=desk.app(DEMO), fails=True)
 
 
 # the past

@@ -25,6 +25,7 @@ MAX_LICENSE_BYTES = 16 << 20
 MAX_PATHS = 100_000
 GO_MOD = "go.mod"
 
+_LOCAL, _LOCAL_BYTES, _EMPTY = b"PK\x03\x04", 30, b"PK\x05\x06"
 _LIMITS = ZipLimits(max_unpacked_bytes=MAX_ZIP_BYTES)
 
 
@@ -65,6 +66,17 @@ def read_zip(file: BinaryIO, module: ModulePath, version: Version) -> ModuleZip:
     if not lines:
         raise ZipInvalid("there is nothing in it")
     return ModuleZip(_hash(lines), go_mod)
+
+
+def require_start(file: BinaryIO, module: ModulePath, version: Version) -> None:
+    """Raise ZipInvalid where the first bytes are not those of a zip of the version; nothing else is looked at."""
+    header = file.read(_LOCAL_BYTES)
+    name_bytes = int.from_bytes(header[26:28], "little")
+    prefix = f"{module}@{version}/".encode()
+    if header.startswith(_EMPTY):
+        return
+    if not header.startswith(_LOCAL) or not file.read(name_bytes).startswith(prefix):
+        raise ZipInvalid(f"it does not begin with a file below {prefix.decode()!r}")
 
 
 def top_folder(file: BinaryIO) -> tuple[str, str]:

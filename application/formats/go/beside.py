@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import msgspec
-
 from application.catalogue import ArtifactRow
 from application.formats.go.address import Asked, Extension
 from application.formats.go.gomod import MAX_GO_MOD_BYTES
+from application.formats.go.index import read_info
 from application.formats.go.metadata import Release
-from application.formats.go.stored import GO_MOD_ROLE, TIME, parse_time
+from application.formats.go.stored import GO_MOD_ROLE, TIME
 from application.ports import Spooled
 from application.publishing import NewFile, Properties, Target
 from application.services import Services
@@ -37,15 +36,6 @@ class GoModMismatch(Invalid):
         super().__init__(module=asked.module, version=asked.version)
 
 
-class InfoInvalid(Invalid):
-    """Not what the info of the version can be."""
-
-    template: ClassVar[str] = "{version}.info: {detail}"
-
-    def __init__(self, version: str, detail: str) -> None:
-        super().__init__(detail, version=version)
-
-
 class TimeStated(Conflict):
     """When a version was made is said once."""
 
@@ -53,11 +43,6 @@ class TimeStated(Conflict):
 
     def __init__(self, asked: Asked, time: str) -> None:
         super().__init__(module=asked.module, version=asked.version, time=time)
-
-
-class _Info(msgspec.Struct):
-    version: str = msgspec.field(name="Version")
-    time: str = msgspec.field(name="Time", default="")
 
 
 def accept_beside(services: Services, target: Target, asked: Asked, spooled: Spooled) -> None:
@@ -70,7 +55,7 @@ def accept_beside(services: Services, target: Target, asked: Asked, spooled: Spo
     with spooled.open() as file:
         data = file.read()
     if asked.extension == "info":
-        read_time(data, asked)
+        read_info(data, asked.version)
     row = services.catalogue.artifact(target.repository, asked.beside("zip"))
     if row is None:
         _hold(services, target, asked, spooled)
@@ -82,7 +67,7 @@ def accept_beside(services: Services, target: Target, asked: Asked, spooled: Spo
         if spooled.sha256 != row.blobs.get(GO_MOD_ROLE):
             raise GoModMismatch(asked)
     else:
-        _state_time(services, target, asked, row, read_time(data, asked))
+        _state_time(services, target, asked, row, _time(data, asked))
 
 
 def require_held(services: Services, target: Target, asked: Asked, release: Release) -> Properties:
@@ -98,7 +83,7 @@ def require_held(services: Services, target: Target, asked: Asked, release: Rele
     if info is None:
         return {}
     with services.blobs.open(info.sha256) as file:
-        time = read_time(file.read(), asked)
+        time = _time(file.read(), asked)
     return {TIME: (time,)} if time else {}
 
 
@@ -113,20 +98,10 @@ def forget_held(services: Services, target: Target, asked: Asked) -> None:
                 continue
 
 
-def read_time(data: bytes, asked: Asked) -> str:
+def _time(data: bytes, asked: Asked) -> str:
     """When the version was made, by its info; empty where that does not say. Raises InfoInvalid."""
-    try:
-        info = msgspec.json.decode(data, type=_Info)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise InfoInvalid(asked.version, f"not JSON with a Version: {fault}"[:300]) from None
-    if info.version != asked.version:
-        raise InfoInvalid(asked.version, f"it is of the version {info.version[:100]!r}")
-    if not info.time:
-        return ""
-    time = parse_time(info.time)
-    if time is None:
-        raise InfoInvalid(asked.version, f"{info.time[:100]!r} is no time as RFC 3339 has it")
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+    time = read_info(data, asked.version).time
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}" if time is not None else ""
 
 
 def _hold(services: Services, target: Target, asked: Asked, spooled: Spooled) -> None:

@@ -92,6 +92,11 @@ def get_file(call: Call) -> AnyAnswer:
             return Document(body=facts.hash.encode(), media_type=TEXT_TYPE, last_modified=row.published_at)
 
 
+def refuse_database(call: Call) -> AnyAnswer:
+    """GET sumdb/…: a checksum database is an upstream's, if it has one; clients then ask the database itself."""
+    raise NotFound("no checksum database is asked through this repository")
+
+
 # steps
 
 

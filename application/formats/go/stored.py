@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from application.catalogue import ArtifactRow
+from application.formats.go.index import parse_time
 from application.formats.go.metadata import Facts, decode_facts
 from application.ports import BlobStore
 
@@ -30,12 +31,3 @@ def time_of(row: ArtifactRow) -> datetime:
         if time is not None:
             return time
     return row.published_at
-
-
-def parse_time(text: str) -> datetime | None:
-    """A time as RFC 3339 has it; None for anything else."""
-    try:
-        time = datetime.fromisoformat(text)
-        return time.astimezone(UTC) if time.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
