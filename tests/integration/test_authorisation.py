@@ -192,7 +192,9 @@ def filled(prefix: str, key: str, route: Route) -> str:
 def told(reply: Reply) -> tuple[Any, ...]:
     """An answer without what differs from each request to the next, and without the words of the request itself."""
     headers = tuple(
-        (name, value) for name, value in reply.headers if name not in {"x-correlation-id", "date", "content-length"}
+        (name, re.sub(r"[a-z]+-(hushhush|absent)", "KEY", value))
+        for name, value in reply.headers
+        if name not in {"x-correlation-id", "date", "content-length"}
     )
     return reply.status, headers, re.sub(rb"[a-z]+-(hushhush|absent)", b"KEY", reply.body)
 
@@ -336,6 +338,8 @@ def test_what_concerns_no_repository_is_the_same_at_the_address_of_a_hidden_one(
     found = server_routes()
     assert any("{repository}" in route.pattern for _, route in found)
     for prefix, route in found:
+        if "{" not in route.pattern:
+            continue  # it is at one address only
         for caller in ("anonymous", "outsider", "admin's token of another repository"):
             replies = []
             for name in (SECRET, "absent", f"{SECRET}@1", "absent@1"):
