@@ -23,7 +23,7 @@ class Desk(Machine):
 
     def __init__(self, home: Path) -> None:
         super().__init__(home)
-        self.require("apt-get", "dpkg", "dput", "apt-file", "gpgv")
+        self.require("apt-get", "dpkg", "dput", "apt-file")
         for folder in (
             "root/etc/apt/sources.list.d",
             "root/etc/apt/apt.conf.d",
@@ -187,7 +187,8 @@ def test_a_changed_index_and_a_foreign_key_are_refused(desk: Desk, libs: Reposit
     other = registry.repository("debian")
     key = registry.call("GET", other.path("gpg-key.asc")).body
     (desk.root / "etc/apt/libs.asc").write_bytes(key)
-    assert "NO_PUBKEY" in desk.apt("update", "-o", "APT::Update::Error-Mode=any", fails=True)
+    said = desk.apt("update", "-o", "APT::Update::Error-Mode=any", fails=True)
+    assert "NO_PUBKEY" in said or "Missing key" in said, said
     desk.use(libs)
     mirror = desk.folder("mirror")
     suite = mirror / "dists/stable"
@@ -198,7 +199,7 @@ def test_a_changed_index_and_a_foreign_key_are_refused(desk: Desk, libs: Reposit
     copied = sources.read_text().replace(libs.url(), f"file:{mirror}/").replace(" deb-src", "")
     sources.write_text(copied)
     said = desk.apt("update", "-o", "APT::Update::Error-Mode=any", fails=True)
-    assert "BADSIG" in said or "is not signed" in said or "signatures were invalid" in said, said
+    assert "BADSIG" in said or "is not signed" in said or "sqv returned an error" in said, said
 
 
 def test_the_past_is_an_archive_of_its_own(desk: Desk, libs: Repository) -> None:
