@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
@@ -61,7 +61,8 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     unless the repository says otherwise. order: a sort key that orders versions as the ecosystem does. digests: those
     besides SHA-256 that it publishes. deposit: publishes a file that came without this protocol as if it had come by
     it, and gives the path at which it is now; None takes any file as it is. signs: how its clients expect indexes to be
-    signed; a repository of it is made with a key of its own.
+    signed; a repository of it is made with a key of its own. spellings: a normalised name and those that clients take
+    for it; who has one of them, has all.
     """
 
     key: str
@@ -79,6 +80,8 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     deposit: Callable[[Deposit], str] | None = None
     signs: Literal["", "openpgp"] = ""
     shares: Callable[[Catalogue, Part, str], bool] | None = None
+    setup: tuple[Snippet, ...] = ()
+    spellings: Callable[[str], Sequence[str]] | None = None
 
 
 class Formats:

@@ -93,6 +93,8 @@ class Kinds:
         if package is not None and self._is_hosted(call, parts, package):
             parts = [part for part in parts if part.repository.kind != "remote"]
         parts = [part for part in parts if self._visible(call.principal, part)]
+        if route.virtual is not None:
+            return route.virtual(call, [_asked(call, part) for part in parts])
         if route.merge is not None and route.document is not None and route.document(call.request) is not None:
             return self._merged(route, route.merge, call, parts)
         return self._first(route, call, parts)
@@ -107,12 +109,16 @@ class Kinds:
         """
         if any(fnmatchcase(package, pattern) for pattern in call.repository.settings.shared_names):
             return False
-        return any(
-            part.repository.kind != "remote"
-            and self._revision_of(part.content, package_scope(package), part.at)
+        hosted = [part for part in parts if part.repository.kind != "remote"]
+        found = call.services.formats.by_key(call.repository.format)
+        spellings = (package,) if found is None or found.spellings is None else found.spellings(package)
+        return any(self._holds(call, part, name) for part in hosted for name in spellings)
+
+    def _holds(self, call: Call, part: Part, package: str) -> bool:
+        return bool(
+            self._revision_of(part.content, package_scope(package), part.at)
             and not self._shares(call, part, package)
             and self._catalogue.versions(part.content, package, part.at)
-            for part in parts
         )
 
     def _shares(self, call: Call, part: Part, package: str) -> bool:

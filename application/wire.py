@@ -240,8 +240,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     received what the handler would refuse after it; `upload`, `form` and `text` are not there yet. remote: answers for
     remote repositories, by means of `call.services.proxy`; None is nothing there. merge: of the answers of a virtual
     repository's members; None gives the first one's that has any. package: the package that the request concerns,
-    normalised, None for none or many; a name that a hosted member has is not asked of remote ones. spool: where the
-    body goes, chosen before it is received, and may refuse it; None is the server's own.
+    normalised, None for none or many; a name that a hosted member has is not asked of remote ones. virtual: answers for
+    virtual repositories in place of all that, given the same question to each member that may be asked. spool: where
+    the body goes, chosen before it is received, and may refuse it; None is the server's own.
     """
 
     method: str
@@ -255,6 +256,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     remote: Handler | None = None
     merge: Merge | None = None
     package: Callable[[Request], str | None] | None = None
+    virtual: Callable[[Call, Sequence[Call]], AnyAnswer] | None = None
     spool: Callable[[Call], Spool] | None = None
 
 

@@ -37,7 +37,7 @@ def outbound_request(upstream: Upstream, resource: Resource, opened: Open, known
     return OutboundRequest(
         url=url,
         headers=headers,
-        authorization=_authorization(upstream, opened) if _at_home(upstream, url) else "",
+        authorization=_authorization(upstream, opened, resource.bare_token) if _at_home(upstream, url) else "",
         proxy=proxy,
         no_proxy=egress.no_proxy,
     )
@@ -56,12 +56,13 @@ def joined(base: str, reference: str) -> str:
         return ""
 
 
-def _authorization(upstream: Upstream, opened: Open) -> str:
+def _authorization(upstream: Upstream, opened: Open, bare_token: bool) -> str:
     if upstream.auth == "basic":
         pair = f"{upstream.username}:{opened(upstream.secret) if upstream.secret else ''}"
         return f"Basic {b64encode(pair.encode()).decode()}"
     if upstream.auth == "bearer":
-        return f"Bearer {opened(upstream.secret)}"
+        token = opened(upstream.secret)
+        return token if bare_token else f"Bearer {token}"
     return ""
 
 

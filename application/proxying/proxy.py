@@ -52,6 +52,7 @@ MAX_FETCHES = 32
 
 MAX_REMEMBERED = 50_000
 MAX_READ_BYTES = 256 << 20
+MAX_PASSED_BYTES = 4 << 20
 WAIT_BYTES = 1 << 20
 """A file of up to this size is waited for; of a larger one, the client gets the bytes as they come."""
 
@@ -137,6 +138,24 @@ class Proxy:
             raise TooLarge(f"{fetched.row.path} has {fetched.row.size_bytes} bytes; at most {max_bytes} are read")
         with self._blobs.open(fetched.row.sha256) as file:
             return file.read()
+
+    def passed(self, call: Call, resource: Resource, max_bytes: int = MAX_PASSED_BYTES) -> bytes:
+        """The bytes as the upstream has them now, neither kept nor recorded: the answer to one question, say a search.
+
+        Raises NotFound, UpstreamAway, UpstreamRefused, TooLarge.
+        """
+        request = outbound_request(upstream_of(call), resource, partial(self._opened, call.content), None)
+        with self._outbound.open(request) as reply:
+            if reply.status in _ABSENT:
+                raise NotFound(f"{resource.path} is not at the upstream")
+            if reply.status != 200:
+                raise UpstreamRefused(host_of(reply.url), str(reply.status))
+            body = bytearray()
+            for chunk in reply.chunks():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise TooLarge(f"{resource.path} has more than {max_bytes} bytes at the upstream")
+            return bytes(body)
 
     def document(self, call: Call, sources: Sequence[Fetched], name: str, render: Callable[[], Document]) -> Derived:
         """A document made of what was fetched; name: its own, with every variant. `render` depends on nothing else."""

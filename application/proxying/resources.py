@@ -21,7 +21,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     the address of the upstream's indexes, where that is another. digests: which the bytes must have; size_bytes
     likewise. algorithms: digests besides SHA-256 to compute. media_type: empty takes the upstream's. package, name,
     version, metadata: of the artifact that it becomes. check: given the bytes and their media
-    type, raises Invalid for what is not what it should be; it is not kept then.
+    type, raises Invalid for what is not what it should be; it is not kept then. bare_token: a token goes without
+    `Bearer` before it.
     """
 
     path: str
@@ -40,3 +41,4 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     metadata: bytes = b"{}"
     check: Callable[[Spooled, str], object] | None = None
+    bare_token: bool = False
