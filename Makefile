@@ -46,8 +46,9 @@ format: $(VENV)/.dev ## let ruff rewrite what it can
 	$(BIN)/ruff format
 
 .PHONY: settings
-settings: $(VENV)/.dev ## write the table of settings into README.md
+settings: $(VENV)/.dev ## write the table of settings and the setup of clients into README.md
 	$(BIN)/python -m infrastructure.settings_help README.md
+	$(BIN)/python -m api.readme README.md
 
 # ---- test -------------------------------------------------------------------------------------------------------
 

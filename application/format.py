@@ -9,6 +9,7 @@ import msgspec
 
 from application.ports import Spooled
 from application.publishing import Target
+from application.setting_up import Snippet
 from application.wire import Answer, Request, Route, ServerRoute
 from domain.artifact import Overwrite, Precondition
 from domain.errors import Invalid, RegistryError
@@ -62,7 +63,8 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     besides SHA-256 that it publishes. deposit: publishes a file that came without this protocol as if it had come by
     it, and gives the path at which it is now; None takes any file as it is. signs: how its clients expect indexes to be
     signed; a repository of it is made with a key of its own. spellings: a normalised name and those that clients take
-    for it; who has one of them, has all.
+    for it; who has one of them, has all. shares: whether a hosted package may be completed from remote members, because
+    its owner said so. setup: what its clients are told.
     """
 
     key: str

@@ -37,6 +37,7 @@ from api.http.repositories import RepositoriesController
 from api.http.search import ReindexController, SearchController
 from api.http.setup import SetupController
 from api.http.signing import SigningController
+from api.http.snippets import SnippetsController
 from api.http.statistics import StatisticsController
 from api.http.storage import StorageController
 from api.http.tokens import ProfileTokensController, RepositoryTokensController
@@ -96,6 +97,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     SearchController,
     SetupController,
     SigningController,
+    SnippetsController,
     StatisticsController,
     StorageController,
     TransparencyController,

@@ -5,6 +5,7 @@ from application.formats.cargo.dialect import answer_error
 from application.formats.cargo.names import order_key
 from application.formats.cargo.publishing import deposit
 from application.formats.cargo.routes import PEOPLE, ROUTES
+from application.formats.cargo.setup import SNIPPETS
 
 FORMAT = Format(
     key="cargo",
@@ -17,4 +18,5 @@ FORMAT = Format(
     order=order_key,
     overwrite="burn",
     deposit=deposit,
+    setup=SNIPPETS,
 )

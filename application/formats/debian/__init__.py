@@ -4,6 +4,7 @@ from application.format import Format
 from application.formats.debian.dialect import answer_error
 from application.formats.debian.publishing import ALGORITHMS, deposit
 from application.formats.debian.routes import ROUTES
+from application.formats.debian.setup import SNIPPETS
 from application.formats.debian.versions import order_key
 
 FORMAT = Format(
@@ -16,4 +17,5 @@ FORMAT = Format(
     digests=ALGORITHMS,
     deposit=deposit,
     signs="openpgp",
+    setup=SNIPPETS,
 )

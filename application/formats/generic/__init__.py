@@ -6,6 +6,7 @@ from application.formats.generic.dialect import answer_error
 from application.formats.generic.digests import PUBLISHED
 from application.formats.generic.names import order_key
 from application.formats.generic.routes import ROUTES
+from application.formats.generic.setup import SNIPPETS
 from application.formats.generic.storing import deposit
 
 FORMAT = Format(
@@ -20,4 +21,5 @@ FORMAT = Format(
     overwrite="replace",
     digests=PUBLISHED,
     deposit=deposit,
+    setup=SNIPPETS,
 )

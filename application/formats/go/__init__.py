@@ -4,6 +4,7 @@ from application.format import Format
 from application.formats.go.dialect import answer_error
 from application.formats.go.publishing import deposit
 from application.formats.go.routes import ROUTES
+from application.formats.go.setup import SNIPPETS
 from application.formats.go.versions import order_key
 
 FORMAT = Format(
@@ -15,4 +16,5 @@ FORMAT = Format(
     order=order_key,
     overwrite="burn",
     deposit=deposit,
+    setup=SNIPPETS,
 )

@@ -5,6 +5,7 @@ from application.formats.helm.dialect import answer_error
 from application.formats.helm.names import order_key
 from application.formats.helm.publishing import deposit
 from application.formats.helm.routes import ROUTES
+from application.formats.helm.setup import SNIPPETS
 
 FORMAT = Format(
     key="helm",
@@ -16,4 +17,5 @@ FORMAT = Format(
     order=order_key,
     overwrite="never",
     deposit=deposit,
+    setup=SNIPPETS,
 )

@@ -5,6 +5,7 @@ from application.formats.npm.depositing import deposit
 from application.formats.npm.dialect import answer_error
 from application.formats.npm.names import order_key
 from application.formats.npm.routes import PEOPLE, ROUTES
+from application.formats.npm.setup import SNIPPETS
 from application.formats.npm.writing import ALGORITHMS
 
 FORMAT = Format(
@@ -19,4 +20,5 @@ FORMAT = Format(
     overwrite="burn",
     digests=ALGORITHMS,
     deposit=deposit,
+    setup=SNIPPETS,
 )

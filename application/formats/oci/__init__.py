@@ -6,6 +6,7 @@ from application.formats.oci.mounting import KEY
 from application.formats.oci.names import order_key
 from application.formats.oci.publishing import deposit
 from application.formats.oci.routes import ROUTES, SERVER
+from application.formats.oci.setup import SNIPPETS
 
 FORMAT = Format(
     key=KEY,
@@ -17,4 +18,5 @@ FORMAT = Format(
     error=answer_error,
     order=order_key,
     deposit=deposit,
+    setup=SNIPPETS,
 )

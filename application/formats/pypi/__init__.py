@@ -6,6 +6,7 @@ from application.formats.pypi.dialect import answer_error
 from application.formats.pypi.merging import shares
 from application.formats.pypi.names import order_key
 from application.formats.pypi.routes import ROUTES
+from application.formats.pypi.setup import SNIPPETS
 from application.formats.pypi.uploads import ALGORITHMS
 
 FORMAT = Format(
@@ -20,4 +21,5 @@ FORMAT = Format(
     digests=ALGORITHMS,
     deposit=deposit,
     shares=shares,
+    setup=SNIPPETS,
 )

@@ -5,6 +5,7 @@ from application.formats.rpm.dialect import answer_error
 from application.formats.rpm.evr import order_key
 from application.formats.rpm.publishing import deposit
 from application.formats.rpm.routes import ROUTES
+from application.formats.rpm.setup import SNIPPETS
 
 FORMAT = Format(
     key="rpm",
@@ -15,4 +16,5 @@ FORMAT = Format(
     order=order_key,
     deposit=deposit,
     signs="openpgp",
+    setup=SNIPPETS,
 )
