@@ -39,7 +39,8 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
     overwrite: `default` follows the format; `allow` replaces, `once` refuses a second publish of a path.
     record_access: every download becomes an event. quota_bytes: what all its artifacts may have together. upstream: of
     a remote one. Of a virtual one, members; publish_to: the one that takes what is published; shared_names: patterns of
-    packages that may be taken from a remote member although a hosted one has them.
+    packages that may be taken from a remote member although a hosted one has them. apt_*: what the suites of a Debian
+    archive say of themselves.
     """
 
     overwrite: Literal["default", "allow", "once"] = "default"
@@ -50,6 +51,10 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
     members: tuple[Member, ...] = ()
     publish_to: UUID | None = None
     shared_names: tuple[str, ...] = ()
+    apt_origin: str = ""
+    apt_label: str = ""
+    apt_release_version: str = ""
+    apt_description: str = ""
 
 
 class RepositoryCreated(Event, frozen=True, kw_only=True):

@@ -58,6 +58,10 @@ class RepositoryBody(msgspec.Struct, frozen=True, kw_only=True):
     pypi_upstream_index_path: str | None
     publish_to: UUID | None
     shared_names: list[str]
+    apt_origin: str | msgspec.UnsetType = msgspec.UNSET
+    apt_label: str | msgspec.UnsetType = msgspec.UNSET
+    apt_release_version: str | msgspec.UnsetType = msgspec.UNSET
+    apt_description: str | msgspec.UnsetType = msgspec.UNSET
     snapshot_of: UUID | None
     snapshot_position: int | None
     created_at: datetime
@@ -99,6 +103,10 @@ class CreateRepository(msgspec.Struct, frozen=True, kw_only=True):
     member_repos: list[MemberRequest] | None = None
     publish_to: str | None = None
     shared_names: list[str] = []
+    apt_origin: str = ""
+    apt_label: str = ""
+    apt_release_version: str = ""
+    apt_description: str = ""
     snapshot_of: str | None = None
     snapshot_at: str | int | None = None
 
@@ -120,6 +128,10 @@ class UpdateRepository(msgspec.Struct, frozen=True, kw_only=True):
     custom_user_agent: str | msgspec.UnsetType = msgspec.UNSET
     publish_to: str | msgspec.UnsetType | None = msgspec.UNSET
     shared_names: list[str] | msgspec.UnsetType = msgspec.UNSET
+    apt_origin: str | msgspec.UnsetType = msgspec.UNSET
+    apt_label: str | msgspec.UnsetType = msgspec.UNSET
+    apt_release_version: str | msgspec.UnsetType = msgspec.UNSET
+    apt_description: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class StorageBody(msgspec.Struct, frozen=True):
@@ -339,6 +351,10 @@ def _body(row: RepositoryRow, used_bytes: int) -> RepositoryBody:
         pypi_upstream_index_path=(upstream.index_path or None) if upstream else None,
         publish_to=row.settings.publish_to,
         shared_names=list(row.settings.shared_names),
+        apt_origin=row.settings.apt_origin or msgspec.UNSET,
+        apt_label=row.settings.apt_label or msgspec.UNSET,
+        apt_release_version=row.settings.apt_release_version or msgspec.UNSET,
+        apt_description=row.settings.apt_description or msgspec.UNSET,
         snapshot_of=row.source,
         snapshot_position=row.source_position,
         created_at=row.created_at,

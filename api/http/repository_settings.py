@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MAX_QUOTA_BYTES = 100 << 40
 MAX_SHARED_NAMES = 1000
 _PLAIN = ("overwrite", "versioning_enabled", "record_access", "quota_bytes")
+_APT = ("apt_origin", "apt_label", "apt_release_version", "apt_description")
+_MAX_APT_CHARS = 1000
 _OF_UPSTREAMS = {
     "index_upstream_url": "index_url",
     "pypi_upstream_index_path": "index_path",
@@ -34,6 +36,7 @@ def chosen_settings(
 ) -> Settings:
     """The settings of a repository that is created. Raises Invalid."""
     settings = _with_plain(Settings(), {name: getattr(data, name) for name in _PLAIN})
+    settings = _with_apt(settings, format_key, data.repo_type, {name: getattr(data, name) for name in _APT})
     if data.repo_type == "remote":
         return msgspec.structs.replace(settings, upstream=_upstream(app, identifier, data))
     if data.repo_type != "virtual":
@@ -51,6 +54,7 @@ def changed_settings(
 ) -> Settings | msgspec.UnsetType:
     """The settings of a repository that is changed; UNSET when they stay. Raises Invalid."""
     settings = _with_plain(row.settings, _given(data, _PLAIN))
+    settings = _with_apt(settings, row.format, row.kind, _given(data, _APT))
     upstream = {_OF_UPSTREAMS[name]: value for name, value in _given(data, tuple(_OF_UPSTREAMS)).items()}
     if upstream:
         if settings.upstream is None:
@@ -82,6 +86,16 @@ def _with_plain(settings: Settings, values: dict[str, Any]) -> Settings:
         raise Invalid(f"quota_bytes is 0 to {MAX_QUOTA_BYTES}")
     if values.get("overwrite", "default") not in {"default", "allow", "once"}:
         raise Invalid("overwrite is one of default, allow, once")
+    return msgspec.structs.replace(settings, **values)
+
+
+def _with_apt(settings: Settings, format_key: str, kind: str, values: dict[str, str]) -> Settings:
+    if any(values.values()) and (format_key != "debian" or kind not in {"local", "staging"}):
+        raise Invalid(f"{', '.join(_APT)} are for hosted repositories of the format debian")
+    for name, value in values.items():
+        text = value.replace("\n", " ") if name == "apt_description" else value
+        if len(text) > _MAX_APT_CHARS or (text and not text.isprintable()):
+            raise Invalid(f"{name} is one line of at most {_MAX_APT_CHARS} characters")
     return msgspec.structs.replace(settings, **values)
 
 

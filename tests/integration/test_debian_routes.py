@@ -13,6 +13,8 @@ import pytest
 import zstandard
 
 from application.formats.debian import FORMAT, indexing
+from application.repositories import RepositoryChange
+from domain.event import SYSTEM
 from domain.repository import Settings
 from tests.integration.harness import Registry, Reply, multipart, registry
 from tests.samples.debian import make
@@ -329,6 +331,16 @@ def test_contents_tell_which_package_brings_a_file(apt: Repository) -> None:
     assert told.pop("usr/share/both files") == "misc/one,misc/two"
     assert told == dict.fromkeys(many, "misc/many")
     assert lines == sorted(lines)
+
+
+def test_a_suite_says_of_itself_what_was_chosen(running: Registry) -> None:
+    apt = Repository(running, settings=Settings(apt_origin="Acme", apt_release_version="12.1"))
+    first = apt.release()
+    assert (first["Origin"], first["Label"], first["Version"]) == ("Acme", "Acme", "12.1")
+    change = RepositoryChange(settings=Settings(apt_origin="Acme", apt_label="Tools", apt_description="Ours"))
+    running.repositories.update(apt.row, change, SYSTEM)
+    later = apt.release()
+    assert (later["Label"], later["Description"], "Version" in later) == ("Tools", "Ours", False)
 
 
 # the past, and who may

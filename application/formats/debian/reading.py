@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
 from application.catalogue import TREE_SCOPE
 from application.formats.debian.address import Asked, NoSuchIndex, asked_of
 from application.formats.debian.index import (
@@ -139,9 +137,8 @@ def get_sources_list(call: Call) -> Document:
 
 def identity_of(call: Call) -> Identity:
     """What the repository's suites say of themselves."""
-    settings = msgspec.structs.asdict(call.repository.settings)
-    given = {name: settings.get(f"apt_{name}") or "" for name in ("origin", "label", "description")}
-    return Identity(**given, version=settings.get("apt_release_version") or "")
+    settings = call.repository.settings
+    return Identity(settings.apt_origin, settings.apt_label, settings.apt_release_version, settings.apt_description)
 
 
 def _release(call: Call, suite: str) -> bytes:
