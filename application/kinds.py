@@ -11,7 +11,7 @@ import msgspec
 from application.access import Access
 from application.catalogue import Catalogue, RepositoryRow, package_scope
 from application.resolving import Resolved
-from application.wire import AnyAnswer, Call, Derived, Document, DocumentKey, Merge, Route
+from application.wire import Answer, AnyAnswer, Call, Derived, Document, DocumentKey, Merge, Route
 from domain.errors import NotAllowed, NotFound
 from domain.permissions import Principal
 
@@ -22,11 +22,14 @@ RevisionOf = Callable[[UUID, str, int | None], int]
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A member that holds something, at the position that is read. repository: as it is now."""
+    """A member that holds something, at the position that is read. repository: as it is now. through: the virtual ones
+    between it and the one that was asked, outermost first.
+    """
 
     repository: RepositoryRow
     content: UUID
     at: int | None
+    through: tuple[RepositoryRow, ...] = ()
 
 
 class Kinds:
@@ -63,11 +66,13 @@ class Kinds:
 
     def parts(self, repository: RepositoryRow, at: int | None) -> list[Part]:
         """The members that hold something, in order; those of a virtual member in its place."""
-        return list(self._parts(repository, at, set(), MAX_DEPTH))
+        return list(self._parts(repository, at, set(), ()))
 
     # virtual
 
-    def _parts(self, repository: RepositoryRow, at: int | None, seen: set[UUID], depth: int) -> Iterator[Part]:
+    def _parts(
+        self, repository: RepositoryRow, at: int | None, seen: set[UUID], through: tuple[RepositoryRow, ...]
+    ) -> Iterator[Part]:
         settings = repository.settings
         if at is not None:
             past = self._catalogue.repository_by_id(repository.id, at)
@@ -80,12 +85,12 @@ class Kinds:
             if row is None:
                 continue
             if row.kind == "virtual":
-                if depth:
-                    yield from self._parts(row, at, seen, depth - 1)
+                if len(through) < MAX_DEPTH:
+                    yield from self._parts(row, at, seen, (*through, row))
             elif row.kind == "snapshot" and row.source is not None:
-                yield Part(row, row.source, row.source_position)
+                yield Part(row, row.source, row.source_position, through)
             else:
-                yield Part(row, row.id, at)
+                yield Part(row, row.id, at, through)
 
     def _from_members(self, route: Route, call: Call) -> AnyAnswer:
         parts = self.parts(call.repository, call.at)
@@ -150,10 +155,13 @@ class Kinds:
             answers = list(_present(found))
             if not answers:
                 raise NotFound(f"no member of '{call.repository.key}' has this")
-            documents = [answer for answer in answers if isinstance(answer, Document)]
+            documents = [document for answer in answers if (document := _document(answer)) is not None]
             if not documents or (len(answers) == 1 and merge.ask is None):
                 return answers[0]
-            return merge.combine(call, documents)
+            combined = merge.combine(call, documents)
+            if not any(isinstance(answer, Answer) and answer.status == 200 for answer in answers):
+                return combined
+            return Answer(body=combined.body, media_type=combined.media_type, headers=combined.headers)
 
         headers = {header for one in found for header in one.headers if "ttl=-" in header[1]}
         return Derived(key=" ".join(one.key for one in found), render=render, headers=tuple(headers))
@@ -178,7 +186,17 @@ def _from_upstream(route: Route, call: Call) -> AnyAnswer:
 
 def _asked(call: Call, part: Part) -> Call:
     """The same question to a member. Its answers name the addresses of the virtual repository."""
-    return msgspec.structs.replace(call, repository=part.repository, content=part.content, at=part.at)
+    through = (*call.through, call.repository, *part.through)
+    return msgspec.structs.replace(call, repository=part.repository, content=part.content, at=part.at, through=through)
+
+
+def _document(answer: AnyAnswer) -> Document | None:
+    """What can be combined. An answer made for one request can be, too; what it becomes part of is not kept either."""
+    if isinstance(answer, Document):
+        return answer
+    if isinstance(answer, Answer) and answer.status == 200:
+        return Document(body=answer.body, media_type=answer.media_type, headers=answer.headers)
+    return None
 
 
 def _present(found: Sequence[Derived]) -> Iterator[AnyAnswer]:

@@ -169,7 +169,8 @@ class Call(msgspec.Struct, frozen=True):
     """One request that may be answered: authorised, with its repository and everything that handlers use.
 
     repository: what was addressed. content: the id under which its packages are (of a snapshot: its source). at: the
-    position to read as of; None is now. For a document it is always a position.
+    position to read as of; None is now. For a document it is always a position. through: the virtual repositories by
+    which the question came to this one, outermost first.
     """
 
     request: Request
@@ -182,6 +183,7 @@ class Call(msgspec.Struct, frozen=True):
     upload: Spooled | None = None
     form: Form | None = None
     text: bytes = b""
+    through: tuple[RepositoryRow, ...] = ()
 
     @property
     def params(self) -> Mapping[str, str]:
