@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -68,7 +68,7 @@ class PostgresUpstreams:
             own = psycopg.connect(self._dsn, autocommit=True, application_name="artifact-keeper fetch")
         except psycopg.OperationalError as fault:
             raise DatabaseUnavailable(str(fault).strip()) from fault
-        with own:
+        with closing(own):
             try:
                 own.execute(f"SET lock_timeout = '{WAIT_SECONDS}s'")
                 own.execute("SELECT pg_advisory_lock(%s)", (number,))
