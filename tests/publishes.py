@@ -109,7 +109,8 @@ def _debian(key: str, name: str, version: str, mark: str) -> Publish:
 
 
 def _go(key: str, name: str, version: str, mark: str) -> Publish:
-    path = f"example.com/{name}"
+    major = int(version.partition(".")[0])
+    path = f"example.com/{name}" + (f"/v{major}" if major > 1 else "")
     data = go_module(path, f"v{version}", {"mark.txt": mark})
     folder = f"/go/{key}/{path}/@v"
     file = f"{folder}/v{version}.zip"
