@@ -10,6 +10,7 @@ import msgspec
 
 from domain.errors import Invalid, NotFound
 from domain.event import Event
+from domain.name_policy import NamePolicy
 from domain.upstream import Upstream
 
 Kind = Literal["local", "remote", "virtual", "staging", "snapshot"]
@@ -40,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
     record_access: every download becomes an event. quota_bytes: what all its artifacts may have together. upstream: of
     a remote one. Of a virtual one, members; publish_to: the one that takes what is published; shared_names: patterns of
     packages that may be taken from a remote member although a hosted one has them. apt_*: what the suites of a Debian
-    archive say of themselves.
+    archive say of themselves. name_policy: what may come from an upstream, of a remote one or through a virtual one.
     """
 
     overwrite: Literal["default", "allow", "once"] = "default"
@@ -55,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
     apt_label: str = ""
     apt_release_version: str = ""
     apt_description: str = ""
+    name_policy: NamePolicy = NamePolicy()
 
 
 class RepositoryCreated(Event, frozen=True, kw_only=True):

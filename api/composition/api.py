@@ -31,6 +31,7 @@ from api.http.checkpoints import CheckpointsController
 from api.http.events import AuditStreamController, EventsController
 from api.http.health import HealthController, MetricsController
 from api.http.members import MembersController
+from api.http.name_policies import NamePoliciesController
 from api.http.packages import PackagesController
 from api.http.permissions import PermissionsController
 from api.http.repositories import RepositoriesController
@@ -87,6 +88,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     HealthController,
     MembersController,
     MetricsController,
+    NamePoliciesController,
     PackagesController,
     PermissionsController,
     ProfileTokensController,

@@ -62,6 +62,9 @@ class RepositoryBody(msgspec.Struct, frozen=True, kw_only=True):
     apt_label: str | msgspec.UnsetType = msgspec.UNSET
     apt_release_version: str | msgspec.UnsetType = msgspec.UNSET
     apt_description: str | msgspec.UnsetType = msgspec.UNSET
+    npm_allowed_scopes: list[str] | msgspec.UnsetType = msgspec.UNSET
+    npm_allow_unscoped: bool | msgspec.UnsetType = msgspec.UNSET
+    npm_allowed_name_patterns: list[str] | msgspec.UnsetType = msgspec.UNSET
     snapshot_of: UUID | None
     snapshot_position: int | None
     created_at: datetime
@@ -107,6 +110,9 @@ class CreateRepository(msgspec.Struct, frozen=True, kw_only=True):
     apt_label: str = ""
     apt_release_version: str = ""
     apt_description: str = ""
+    npm_allowed_scopes: list[str] | None = None
+    npm_allow_unscoped: bool | None = None
+    npm_allowed_name_patterns: list[str] | None = None
     snapshot_of: str | None = None
     snapshot_at: str | int | None = None
 
@@ -132,6 +138,9 @@ class UpdateRepository(msgspec.Struct, frozen=True, kw_only=True):
     apt_label: str | msgspec.UnsetType = msgspec.UNSET
     apt_release_version: str | msgspec.UnsetType = msgspec.UNSET
     apt_description: str | msgspec.UnsetType = msgspec.UNSET
+    npm_allowed_scopes: list[str] | msgspec.UnsetType = msgspec.UNSET
+    npm_allow_unscoped: bool | msgspec.UnsetType = msgspec.UNSET
+    npm_allowed_name_patterns: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class StorageBody(msgspec.Struct, frozen=True):
@@ -323,7 +332,7 @@ def _plain(key: str) -> str:
 
 
 def _body(row: RepositoryRow, used_bytes: int) -> RepositoryBody:
-    upstream = row.settings.upstream
+    upstream, names = row.settings.upstream, row.settings.name_policy
     return RepositoryBody(
         id=row.id,
         key=row.key,
@@ -355,6 +364,9 @@ def _body(row: RepositoryRow, used_bytes: int) -> RepositoryBody:
         apt_label=row.settings.apt_label or msgspec.UNSET,
         apt_release_version=row.settings.apt_release_version or msgspec.UNSET,
         apt_description=row.settings.apt_description or msgspec.UNSET,
+        npm_allowed_scopes=list(names.allowed_scopes) if names.active else msgspec.UNSET,
+        npm_allow_unscoped=names.allow_unscoped if names.active else msgspec.UNSET,
+        npm_allowed_name_patterns=list(names.allowed_patterns) if names.active else msgspec.UNSET,
         snapshot_of=row.source,
         snapshot_position=row.source_position,
         created_at=row.created_at,

@@ -12,6 +12,7 @@ from api.app import App
 from application.catalogue import RepositoryRow
 from application.configuring import Credential
 from domain.errors import Invalid
+from domain.name_policy import checked_patterns, checked_scopes
 from domain.permissions import Principal
 from domain.repository import Member, RepositoryNotFound, Settings
 from domain.upstream import Upstream, checked_ttl, checked_user_agent
@@ -24,6 +25,8 @@ MAX_SHARED_NAMES = 1000
 _PLAIN = ("overwrite", "versioning_enabled", "record_access", "quota_bytes")
 _APT = ("apt_origin", "apt_label", "apt_release_version", "apt_description")
 _MAX_APT_CHARS = 1000
+_NAMES = ("npm_allowed_scopes", "npm_allow_unscoped", "npm_allowed_name_patterns")
+_NPM = "npm"
 _OF_UPSTREAMS = {
     "index_upstream_url": "index_url",
     "pypi_upstream_index_path": "index_path",
@@ -37,6 +40,8 @@ def chosen_settings(
     """The settings of a repository that is created. Raises Invalid."""
     settings = _with_plain(Settings(), {name: getattr(data, name) for name in _PLAIN})
     settings = _with_apt(settings, format_key, data.repo_type, {name: getattr(data, name) for name in _APT})
+    names = {name: value for name in _NAMES if (value := getattr(data, name)) is not None}
+    settings = with_name_policy(app, settings, format_key, data.repo_type, names)
     if data.repo_type == "remote":
         return msgspec.structs.replace(settings, upstream=_upstream(app, identifier, data))
     if data.repo_type != "virtual":
@@ -55,6 +60,7 @@ def changed_settings(
     """The settings of a repository that is changed; UNSET when they stay. Raises Invalid."""
     settings = _with_plain(row.settings, _given(data, _PLAIN))
     settings = _with_apt(settings, row.format, row.kind, _given(data, _APT))
+    settings = with_name_policy(app, settings, row.format, row.kind, _given(data, _NAMES))
     upstream = {_OF_UPSTREAMS[name]: value for name, value in _given(data, tuple(_OF_UPSTREAMS)).items()}
     if upstream:
         if settings.upstream is None:
@@ -97,6 +103,28 @@ def _with_apt(settings: Settings, format_key: str, kind: str, values: dict[str, 
         if len(text) > _MAX_APT_CHARS or (text and not text.isprintable()):
             raise Invalid(f"{name} is one line of at most {_MAX_APT_CHARS} characters")
     return msgspec.structs.replace(settings, **values)
+
+
+def with_name_policy(app: App, settings: Settings, format_key: str, kind: str, values: dict[str, Any]) -> Settings:
+    """The settings with what is given of the policy for names, by the fields of the API. Raises Invalid."""
+    if not values:
+        return settings
+    require_name_policy(app, format_key, kind)
+    policy = settings.name_policy
+    if "npm_allowed_scopes" in values:
+        policy = msgspec.structs.replace(policy, allowed_scopes=checked_scopes(values["npm_allowed_scopes"]))
+    if "npm_allow_unscoped" in values:
+        policy = msgspec.structs.replace(policy, allow_unscoped=values["npm_allow_unscoped"])
+    if "npm_allowed_name_patterns" in values:
+        policy = msgspec.structs.replace(policy, allowed_patterns=checked_patterns(values["npm_allowed_name_patterns"]))
+    return msgspec.structs.replace(settings, name_policy=policy)
+
+
+def require_name_policy(app: App, format_key: str, kind: str) -> None:
+    """Raise Invalid where nothing could come from an upstream by a name with a scope."""
+    found = app.formats.by_key(format_key)
+    if found is None or found.key != _NPM or kind not in {"remote", "virtual"}:
+        raise Invalid("a policy for scopes is for remote and virtual repositories of npm packages")
 
 
 def _upstream(app: App, identifier: UUID, data: CreateRepository) -> Upstream:
