@@ -119,6 +119,7 @@ DRIVEN := curl=curl wget=wget aria2c=aria2 rclone=rclone
 DRIVEN += mvn=maven gradle=gradle java=default-jre-headless
 DRIVEN += apt-get=apt dput=dput apt-file=apt-file
 DRIVEN += go=golang-go
+DRIVEN += skopeo=skopeo
 DRIVEN += dnf=dnf zypper=zypper rpmbuild=rpm createrepo_c=createrepo-c gpg=gnupg gpgv=gpgv rpmkeys=rpm
 
 $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
@@ -140,6 +141,7 @@ $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 	@ln -sf ../yarn-berry/node_modules/.bin/yarn $(CLIENTS)/bin/yarn-berry
 	@ln -sf "$$(command -v go)" $(CLIENTS)/bin/go
 	@sh requirements/helm.sh $(CLIENTS)/bin
+	@sh requirements/containers.sh $(CLIENTS)/bin
 	@sh requirements/rust.sh $(CLIENTS)/bin
 	@touch $@
 

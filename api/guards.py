@@ -10,6 +10,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from application.access import Access, CredentialNeeded
+from application.identity.authentication import CLIENT_VIA
 from application.resolving import Resolved
 from domain.errors import Forbidden, PreconditionRequired
 from domain.permissions import Principal
@@ -38,6 +39,15 @@ class PasswordChangeRequired(PreconditionRequired):
 
     template = "the password of this account must be changed first"
     code = "PASSWORD_CHANGE_REQUIRED"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+class PackagesOnly(Forbidden):
+    """What a package client got in place of a password opens packages; or it could be made into more."""
+
+    template = "this token is for package clients; use the password, a session or an API token here"
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,6 +95,8 @@ async def enforce(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseR
         raise PasswordChangeRequired
     if needs == "anonymous":
         return
+    if principal.via == CLIENT_VIA:
+        raise PackagesOnly
     if needs.startswith("repository:"):
         scope["resolved"] = await _require_repository(
             connection, principal, needs.partition(":")[2], past=handler.opt.get("past", False)
