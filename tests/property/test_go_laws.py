@@ -71,6 +71,7 @@ def spelled(a: str, b: str) -> int:
     return 1 if len(parts_a) > len(parts_b) else -1
 
 
+@settings(deadline=None)
 @given(versions, versions)
 def test_versions_compare_as_the_go_command_compares_them(a: str, b: str) -> None:
     expected = spelled(a, b)
@@ -78,6 +79,7 @@ def test_versions_compare_as_the_go_command_compares_them(a: str, b: str) -> Non
     assert (order_key(a) == order_key(b)) == (expected == 0) == (a == b)
 
 
+@settings(deadline=None)
 @given(versions | texts, versions | texts, versions | texts)
 def test_the_order_of_any_texts_is_total(a: str, b: str, c: str) -> None:
     first, second, third = sorted((a, b, c), key=order_key)
@@ -85,6 +87,7 @@ def test_the_order_of_any_texts_is_total(a: str, b: str, c: str) -> None:
     assert (order_key(a) == order_key(b)) == (a == b)
 
 
+@settings(deadline=None)
 @given(st.lists(versions | texts, max_size=8))
 def test_the_latest_is_one_of_the_versions_and_the_list_has_no_commits(known: list[str]) -> None:
     newest = latest(known)
@@ -93,11 +96,13 @@ def test_the_latest_is_one_of_the_versions_and_the_list_has_no_commits(known: li
     assert listed(listed(known)) == listed(known)
 
 
+@settings(deadline=None)
 @given(st.lists(versions, max_size=8))
 def test_a_list_has_a_line_for_each_version(known: list[str]) -> None:
     assert sorted(render_list(known).decode().splitlines()) == sorted(v for v in known if not is_pseudo(v))
 
 
+@settings(deadline=None)
 @given(modules | texts, versions | texts)
 def test_any_address_is_read_or_refused_and_written_again_as_it_was(module: str, version: str) -> None:
     with contextlib.suppress(Invalid):
@@ -110,6 +115,7 @@ def test_any_address_is_read_or_refused_and_written_again_as_it_was(module: str,
             asked_file(escaped, name)
 
 
+@settings(deadline=None)
 @given(texts)
 def test_escaping_is_undone_by_unescaping(text: str) -> None:
     with contextlib.suppress(Invalid):
@@ -118,6 +124,7 @@ def test_escaping_is_undone_by_unescaping(text: str) -> None:
         assert unescape(escape(text)) == text
 
 
+@settings(deadline=None)
 @given(texts)
 def test_folding_is_idempotent_and_keeps_the_shape(text: str) -> None:
     assert folded(folded(text)) == folded(text)
@@ -126,6 +133,7 @@ def test_folding_is_idempotent_and_keeps_the_shape(text: str) -> None:
     file_path_fault(text)
 
 
+@settings(deadline=None)
 @given(go_mod_lines.map(lambda lines: "\n".join(lines).encode()) | st.binary(max_size=200))
 def test_any_go_mod_is_read_or_refused(data: bytes) -> None:
     with contextlib.suppress(Invalid):
