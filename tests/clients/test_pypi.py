@@ -523,3 +523,45 @@ def test_nobody_publishes_into_the_past(index: Index, work: Workplace) -> None:
     assert "405" in work.hatch_publish(index, str(path), at=then, fails=True)
     work.dist(wheel("consumer", "0.1"))
     assert PAST in work.poetry_publish(index, at=then, fails=True)
+
+
+# other indexes, and several as one
+
+
+def test_what_another_index_has_is_installed_through_ours(stocked: Index, work: Workplace) -> None:
+    registry, ours = stocked.registry, Index(stocked.registry, public=True)
+    fields = {"repo_type": "remote", "upstream_url": stocked.repository.url().rstrip("/")}
+    remote = registry.repository("pypi", settings=fields, rita="read")
+    members = [{"repo_key": ours.key}, {"repo_key": remote.key}]
+    every = registry.repository(
+        "pypi", settings={"repo_type": "virtual", "member_repos": members, "publish_to": ours.key}, wendy="read write"
+    )
+    for repository in (remote, every):
+        url = f"{repository.url()}simple/"
+        work.run("pip", "install", "--index-url", url, "--target", work.folder("target"), "demo<2")
+        assert work.installed() == "1.5"
+        work.run("uv", "pip", "install", "--index-url", url, "--target", work.folder("target"), "demo")
+        assert (work.installed(), work.installed("helper")) == ("2.0", "1.1")
+    then = every.now()
+    mine = work.dist(wheel("mine", "1.0", requires_dist=("demo",)))
+    token = stocked.wendy.token
+    work.run("twine", "upload", "--repository-url", every.url(), "-u", "__token__", "-p", token, *mine)
+    work.run("pip", "install", "--index-url", f"{every.url()}simple/", "--target", work.folder("target"), "mine")
+    assert (work.installed("mine"), work.installed()) == ("1.0", "2.0")
+    old = f"{every.url(then)}simple/"
+    work.run("pip", "install", "--index-url", old, "--target", work.folder("target"), "mine", fails=True)
+    work.run("pip", "install", "--index-url", old, "--target", work.folder("target"), "demo")
+    refused = work.run(
+        "twine",
+        "upload",
+        "--verbose",
+        "--repository-url",
+        remote.url(),
+        "-u",
+        "__token__",
+        "-p",
+        token,
+        *mine,
+        fails=True,
+    )
+    assert "filled from its upstream" in refused or "403" in refused
