@@ -312,6 +312,23 @@ def test_a_module_of_ours_is_never_asked_of_others(world: World) -> None:
     assert world.get(key, f"{SUMS}/supported").status == 200
 
 
+def test_what_is_below_a_module_of_ours_is_ours_too_unless_somebody_says_otherwise(world: World) -> None:
+    """The go command asks for every part of what is imported: names of ours would be told to others."""
+    local = world.repository("local")
+    world.publish(local, "v1.0.0")
+    world.offer(f"{DEMO}/sub", "v1.0.0")
+    world.offer(f"{DEMO}/v2", "v2.0.0")
+    remote = world.remote()
+    key = world.virtual(local, remote)
+    for path in ("sub/@v/list", "sub/secret/@v/list", "v2/@v/list", "v2/@v/v2.0.0.zip"):
+        assert world.get(key, f"{DEMO}/{path}").status == 404, path
+    assert world.get(key, f"{SUMS}/lookup/{DEMO}/v2@v2.0.0").status == 404
+    assert not world.upstream.asked
+    shared = world.virtual(local, remote, shared_names=[f"{DEMO}/*"])
+    assert world.versions(shared, f"{DEMO}/sub") == ["v1.0.0"]
+    assert world.versions(shared) == ["v1.0.0"]
+
+
 def test_a_hidden_member_is_not_seen_and_keeps_its_names(world: World) -> None:
     hidden = world.repository("local", is_public=False)
     world.publish(hidden, "v1.0.0")

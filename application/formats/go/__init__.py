@@ -2,6 +2,7 @@
 
 from application.format import Format
 from application.formats.go.dialect import answer_error
+from application.formats.go.names import above
 from application.formats.go.publishing import deposit
 from application.formats.go.routes import ROUTES
 from application.formats.go.setup import SNIPPETS
@@ -16,5 +17,6 @@ FORMAT = Format(
     order=order_key,
     overwrite="burn",
     deposit=deposit,
+    spellings=above,
     setup=SNIPPETS,
 )

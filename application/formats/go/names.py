@@ -90,6 +90,12 @@ def file_path_fault(path: str) -> str | None:
     return None
 
 
+def above(path: str) -> tuple[str, ...]:
+    """A path and those above it: whoever has one of these has what is below it, and its later major versions."""
+    parts = path.split("/")
+    return tuple("/".join(parts[:count]) for count in range(len(parts), 0, -1))
+
+
 def escape(text: str) -> str:
     """Text of a module path or a version as addresses have it: file systems need not tell case for them."""
     return re.sub("[A-Z]", lambda found: "!" + found[0].lower(), text)

@@ -8,6 +8,7 @@ from application.formats.go.address import FileNameInvalid, asked_file, asked_pa
 from application.formats.go.names import (
     AddressInvalid,
     ModulePathInvalid,
+    above,
     escape,
     file_path_fault,
     folded,
@@ -108,6 +109,11 @@ def test_paths_that_files_may_have(path: str) -> None:
 )
 def test_paths_of_files_that_are_refused(path: str) -> None:
     assert file_path_fault(path)
+
+
+def test_what_is_above_a_path() -> None:
+    assert above("a.b/c/v2") == ("a.b/c/v2", "a.b/c", "a.b")
+    assert above("a.b") == ("a.b",)
 
 
 def test_capitals_are_escaped_and_nothing_else_is() -> None:
