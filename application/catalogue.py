@@ -156,9 +156,18 @@ class Catalogue(Protocol):
         """The artifacts of a package, by path."""
 
     def artifacts_below(
-        self, repository: UUID, prefix: str, at: int | None = None, *, after: str = "", limit: int = 1000
+        self,
+        repository: UUID,
+        prefix: str,
+        at: int | None = None,
+        *,
+        after: str = "",
+        upto: str | None = None,
+        limit: int = 1000,
     ) -> list[ArtifactRow]:
-        """Artifacts whose path starts with `prefix`, by path, after the path `after`."""
+        """Artifacts whose path starts with `prefix`, by path, after the path `after`, up to the path `upto`. The cost in
+        the past goes by what is in that range, whatever the limit is.
+        """
 
     def outline(self, repository: UUID, prefix: str, at: int | None = None) -> list[tuple[str, int]]:
         """Every path that starts with `prefix`, in order, with the position since which its artifact is as it is: what

@@ -162,17 +162,33 @@ class CatalogueView:
         return [artifact_row(row) for row in rows]
 
     def artifacts_below(
-        self, repository: UUID, prefix: str, at: int | None = None, *, after: str = "", limit: int = 1000
+        self,
+        repository: UUID,
+        prefix: str,
+        at: int | None = None,
+        *,
+        after: str = "",
+        upto: str | None = None,
+        limit: int = 1000,
     ) -> list[ArtifactRow]:
         """See Catalogue."""
         condition = "repository = %(repository)s AND path > %(after)s AND path >= %(prefix)s"
         if prefix:
             condition += " AND path < %(end)s"
+        if upto is not None:
+            condition += " AND path <= %(upto)s"
         rows = self._select(
             ARTIFACT_COLUMNS,
             "view_artifact",
             condition,
-            {"repository": repository, "prefix": prefix, "end": _successor(prefix), "after": after, "limit": limit},
+            {
+                "repository": repository,
+                "prefix": prefix,
+                "end": _successor(prefix),
+                "after": after,
+                "upto": upto,
+                "limit": limit,
+            },
             at,
             "ORDER BY path LIMIT %(limit)s",
         )

@@ -38,9 +38,12 @@ _generations_made: Memory[tuple[UUID, int], Generation] = Memory(16)
 
 
 class Span(msgspec.Struct, frozen=True):
-    """Some packages whose paths follow each other. after: the path before the first; key: tells one content of it."""
+    """Some packages whose paths follow each other. after: the path before the first; last: that of the last one; key:
+    tells one content of it.
+    """
 
     after: str
+    last: str
     count: int
     key: str
 
@@ -75,16 +78,16 @@ def document_parts(services: Services, repository: UUID, generation: Generation,
 def cut(outline: Sequence[tuple[str, int]]) -> list[Span]:
     """Spans out of paths in order, each with the position since which its package is as it is."""
     spans: list[Span] = []
-    after, count, digest = "", 0, hashlib.sha256()
+    after, path, count, digest = "", "", 0, hashlib.sha256()
     for path, since in outline:
         encoded = path.encode()
         digest.update(b"%b\0%d\0" % (encoded, since))
         count += 1
         if zlib.crc32(encoded) % SPAN == 0 or count == MAX_SPAN:
-            spans.append(Span(after, count, digest.hexdigest()))
+            spans.append(Span(after, path, count, digest.hexdigest()))
             after, count, digest = path, 0, hashlib.sha256()
     if count:
-        spans.append(Span(after, count, digest.hexdigest()))
+        spans.append(Span(after, path, count, digest.hexdigest()))
     return spans
 
 
@@ -119,7 +122,9 @@ def _pieces(services: Services, repository: UUID, at: int, spans: Sequence[Span]
 
 
 def _make_piece(services: Services, repository: UUID, at: int, span: Span) -> Piece:
-    rows = services.catalogue.artifacts_below(repository, PACKAGES, at, after=span.after, limit=span.count)
+    rows = services.catalogue.artifacts_below(
+        repository, PACKAGES, at, after=span.after, upto=span.last, limit=span.count
+    )
     return make_piece(told for row in rows if (told := _told(services, row)) is not None)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from application.formats.rpm.fragments import make_fragments, primary_of
@@ -27,14 +28,14 @@ from tests.samples.rpm import make
 RPM = "{http://linux.duke.edu/metadata/rpm}"
 
 
-def told(**options: object) -> tuple[str, str, str]:
-    package = read_package(io.BytesIO(make.rpm(**options)))  # type: ignore[arg-type]
+def told(**options: Any) -> tuple[str, str, str]:
+    package = read_package(io.BytesIO(make.rpm(**options)))
     fragments = make_fragments(package, "ab" * 32, 1234)
     return primary_of(fragments, f"packages/{package.nevra.filename}", 77), fragments.filelists, fragments.other
 
 
 def parsed(kind: str, pieces: list[tuple[str, str, str]]) -> ET.Element:
-    number = KINDS.index(kind)  # type: ignore[arg-type]
+    number = KINDS.index(kind)
     parts = [head(KINDS[number], len(pieces)), *(make_part(one[number]) for one in pieces), foot(KINDS[number])]
     return ET.fromstring(gzip.decompress(b"".join(part.data for part in parts)))
 

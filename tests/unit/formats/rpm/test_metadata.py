@@ -6,6 +6,7 @@ import base64
 import io
 import struct
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -20,11 +21,11 @@ from tests.samples.rpm import make
 REQUIRES = (1049, 1048, 1050)
 
 
-def read(**options: object) -> Package:
-    return read_package(io.BytesIO(make.rpm(**options)))  # type: ignore[arg-type]
+def read(**options: Any) -> Package:
+    return read_package(io.BytesIO(make.rpm(**options)))
 
 
-def requires(entries: list[tuple[str, int, str]], **options: object) -> tuple[Dependency, ...]:
+def requires(entries: list[tuple[str, int, str]], **options: Any) -> tuple[Dependency, ...]:
     return read(tags=make.relation(*REQUIRES, entries), **options).dependencies.get("requires", ())
 
 
@@ -134,7 +135,7 @@ def test_of_changes_the_newest_are_told_in_the_order_they_were_made() -> None:
     changes = read(tags=tags).changes
     assert [change.text for change in changes] == [f"change {number}" for number in range(9, -1, -1)]
     assert changes[0].author == "Ada"
-    same = {tag: (kind, value[-2:]) for tag, (kind, value) in tags.items()}  # type: ignore[index]
+    same = {tag: (kind, value[-2:]) for tag, (kind, value) in tags.items()}
     assert [change.at for change in read(tags=same).changes] == [7, 8]
 
 
