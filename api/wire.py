@@ -539,6 +539,8 @@ class Wire:
     async def send(self, exchange: Exchange, answer: AnyAnswer, resolved: Resolved, principal: Principal) -> int:
         """Send an answer that concerns a repository: the one way out of stored bytes, whoever found them."""
         file = answer if isinstance(answer, File) else None
+        if isinstance(answer, File | Stream) and answer.holder is not None:
+            resolved = Resolved(answer.holder, answer.holder.id, resolved.at)
         self._record(exchange, file, resolved, principal)
         self._count(exchange.incoming, answer if isinstance(answer, File | Stream) else None, resolved)
         return await self._send_value(exchange, answer, self._caching(resolved, principal, file))

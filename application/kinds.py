@@ -11,7 +11,7 @@ import msgspec
 from application.access import Access
 from application.catalogue import Catalogue, RepositoryRow, package_scope
 from application.resolving import Resolved
-from application.wire import Answer, AnyAnswer, Call, Derived, Document, DocumentKey, Merge, Route
+from application.wire import Answer, AnyAnswer, Call, Derived, Document, DocumentKey, File, Merge, Route, Stream
 from domain.errors import NotAllowed, NotFound
 from domain.permissions import Principal
 
@@ -135,8 +135,7 @@ class Kinds:
         absent: NotFound | None = None
         for part in parts:
             try:
-                found = self.answer(route, _asked(call, part))
-                return found if not isinstance(found, Derived) else _rendered(found)
+                return _held(self.answer(route, _asked(call, part)), part)
             except NotFound as fault:
                 absent = absent or fault
         raise absent or NotFound(f"no member of '{call.repository.key}' has this")
@@ -207,7 +206,11 @@ def _present(found: Sequence[Derived]) -> Iterator[AnyAnswer]:
             continue
 
 
-def _rendered(found: Derived) -> Derived:
-    """Rendered now, so that it is known whether there is one."""
-    answer = found.render()
-    return msgspec.structs.replace(found, render=lambda: answer)
+def _held(found: AnyAnswer, part: Part) -> AnyAnswer:
+    """What a member answered. A document is rendered now, so that it is known whether there is one."""
+    if isinstance(found, File | Stream):
+        return msgspec.structs.replace(found, holder=part.repository)
+    if isinstance(found, Derived):
+        answer = found.render()
+        return msgspec.structs.replace(found, render=lambda: answer)
+    return found

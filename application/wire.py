@@ -109,7 +109,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     """A stored blob.
 
     artifact: counted as a download of it. immutable: the address will always mean these bytes. redirectable: this
-    protocol's clients take the bytes of an artifact from an address at another host, too.
+    protocol's clients take the bytes of an artifact from an address at another host, too. holder: the member of a
+    virtual repository that has it.
     """
 
     sha256: str
@@ -121,12 +122,14 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     artifact: UUID | None = None
     immutable: bool = False
     redirectable: bool = True
+    holder: RepositoryRow | None = None
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
     """A long answer, produced piece by piece in a thread. Chunks that have a `close` are closed at the end.
 
     artifact: counted as a download of it. waits: its pieces come from another server, and may be long in coming.
+    holder: the member of a virtual repository that has it.
     """
 
     chunks: Iterator[bytes]
@@ -135,6 +138,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     artifact: UUID | None = None
     waits: bool = False
+    holder: RepositoryRow | None = None
 
 
 class Derived(msgspec.Struct, frozen=True, kw_only=True):

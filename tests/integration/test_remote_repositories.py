@@ -421,6 +421,19 @@ def test_members_that_the_caller_may_not_read_are_not_there(world: World) -> Non
     assert len(shown) == 1
 
 
+def test_a_download_is_the_members(world: World) -> None:
+    running, mine = world.running, wheel("mine", "3.0")
+    local = _local(world, mine)
+    running.done("PATCH", f"{API}/repositories/{local}", {"record_access": True})
+    virtual = world.virtual(local)
+    assert running.call("GET", f"/pypi/{virtual}/simple/mine/{mine.filename}", auth=running.admin).status == 200
+    asked, deadline = f"{API}/audit/events?repository={local}&action=ARTIFACT_DOWNLOADED", time.monotonic() + 20
+    while not (found := running.done("GET", asked)["items"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert [one["resource_name"] for one in found] == [f"mine/{mine.filename}"]
+
+
 def test_what_is_published_to_a_virtual_repository_goes_where_it_says(world: World) -> None:
     running, sample = world.running, wheel("mine", "5.0")
     local = _local(world)
