@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from application.catalogue import package_scope
@@ -33,9 +34,16 @@ the answer shows it once:</p>
 # keys of documents
 
 
+def indexed_key(request: Request) -> CrateKey | None:
+    """The crate whose file in the index an address is; None for one that is no crate's."""
+    segments = request.segments[1:] if request.segments[0] == _INDEX_FOLDER else request.segments
+    key = crate_key(segments[-1])
+    return key if key is not None and index_path(key) == segments else None
+
+
 def index_key(request: Request) -> DocumentKey | None:
     """Of the file of a crate in the index."""
-    key = _indexed(request)
+    key = indexed_key(request)
     return DocumentKey(package_scope(key), "index") if key is not None else None
 
 
@@ -45,6 +53,11 @@ def crate_file_key(request: Request) -> DocumentKey | None:
     if key is None:
         return None
     return DocumentKey(package_scope(key), f"crate {request.params['version']}", shared=False)
+
+
+def asked_package(request: Request) -> str | None:
+    """The crate that an address below the web API is about."""
+    return crate_key(request.params["name"])
 
 
 # handlers
@@ -59,7 +72,7 @@ def get_config(call: Call) -> Document:
 
 def get_index(call: Call) -> Document:
     """GET {prefix}/{name}: in lower case and as it was published; cargo asks for other spellings besides."""
-    key = _indexed(call.request)
+    key = indexed_key(call.request)
     if key is None:
         raise NotFound("no such address in this repository")
     return Document(body=render_index(index_entries(load_crate(call, key))), media_type=INDEX_TYPE)
@@ -80,14 +93,13 @@ def get_crate(call: Call) -> File:
     )
 
 
+def get_own_config(call: Call, members: Sequence[Call]) -> Document:
+    """The same of a virtual repository, whatever its members say."""
+    del members
+    return get_config(call)
+
+
 def get_login_page(call: ServerCall) -> Answer:
     """GET me: what `cargo login` sends people to. It is the same for everybody, and for repositories that are not."""
     page = _LOGIN_PAGE.format(base=escape(call.request.base_url))
     return Answer(body=page.encode(), media_type="text/html; charset=utf-8")
-
-
-def _indexed(request: Request) -> CrateKey | None:
-    """The crate whose file an address is; None for one that is no crate's."""
-    segments = request.segments[1:] if request.segments[0] == _INDEX_FOLDER else request.segments
-    key = crate_key(segments[-1])
-    return key if key is not None and index_path(key) == segments else None

@@ -6,7 +6,7 @@ Source: https://doc.rust-lang.org/cargo/reference/registry-web-api.html, …/reg
 
 from __future__ import annotations
 
-from application.formats.cargo import finding, owners, reading, writing
+from application.formats.cargo import finding, merging, owners, reading, remote, writing
 from application.wire import Body, Route, ServerRoute
 
 _CRATES = "/api/v1/crates"
@@ -16,17 +16,26 @@ _USERS = Body(kind="text", max_bytes=64 * 1024)
 
 _WEB_API = (
     Route(method="PUT", pattern=f"{_CRATES}/new", needs="write", handler=writing.put_crate, body=_UPLOAD),
-    Route(method="GET", pattern=_CRATES, needs="read", handler=finding.find_crates),
+    Route(
+        method="GET",
+        pattern=_CRATES,
+        needs="read",
+        handler=finding.find_crates,
+        remote=finding.find_upstream,
+        virtual=finding.find_in_members,
+    ),
     Route(
         method="GET",
         pattern=f"{_CRATES}/{{name}}/{{version}}/download",
         needs="read",
         handler=reading.get_crate,
         document=reading.crate_file_key,
+        remote=remote.get_crate,
+        package=reading.asked_package,
     ),
     Route(method="DELETE", pattern=f"{_CRATES}/{{name}}/{{version}}/yank", needs="write", handler=writing.yank),
     Route(method="PUT", pattern=f"{_CRATES}/{{name}}/{{version}}/unyank", needs="write", handler=writing.unyank),
-    Route(method="GET", pattern=_OWNERS, needs="read", handler=owners.list_owners),
+    Route(method="GET", pattern=_OWNERS, needs="read", handler=owners.list_owners, package=reading.asked_package),
     Route(method="PUT", pattern=_OWNERS, needs="write", handler=owners.add_owners, body=_USERS),
     Route(method="DELETE", pattern=_OWNERS, needs="write", handler=owners.remove_owners, body=_USERS),
 )
@@ -35,7 +44,14 @@ _INDEX = tuple(
     route
     for folder in ("/index", "")
     for route in (
-        Route(method="GET", pattern=f"{folder}/config.json", needs="read", handler=reading.get_config),
+        Route(
+            method="GET",
+            pattern=f"{folder}/config.json",
+            needs="read",
+            handler=reading.get_config,
+            remote=reading.get_config,
+            virtual=reading.get_own_config,
+        ),
         *(
             Route(
                 method="GET",
@@ -43,6 +59,9 @@ _INDEX = tuple(
                 needs="read",
                 handler=reading.get_index,
                 document=reading.index_key,
+                remote=remote.get_index,
+                merge=merging.FILES,
+                package=reading.indexed_key,
             )
             for pattern in ("{length}/{name}", "{first}/{second}/{name}")
         ),

@@ -13,6 +13,7 @@ from application.catalogue import ArtifactRow, VersionRow
 from application.formats.cargo.dependencies import Dependency, Features
 from application.formats.cargo.index import IndexEntry
 from application.formats.cargo.manifest import Manifest
+from application.formats.cargo.upstream import UpstreamLine, read_told
 from application.ports import BlobStore
 
 
@@ -48,6 +49,19 @@ def encode_facts(manifest: Manifest) -> bytes:
     """The metadata to store."""
     stated = {field: getattr(manifest, field) for field in Facts.__struct_fields__}
     return msgspec.json.encode(Facts(**stated))
+
+
+def encode_told(line: UpstreamLine) -> bytes:
+    """The metadata to store of a crate of another registry: what its index tells."""
+    told = read_told(line)
+    facts = Facts(
+        name=line.name,
+        dependencies=told.deps,
+        features={**told.features, **(told.features2 or {})},
+        links=told.links,
+        rust_version=told.rust_version,
+    )
+    return msgspec.json.encode(facts)
 
 
 def releases(rows: Iterable[ArtifactRow], versions: Iterable[VersionRow], blobs: BlobStore) -> list[Release]:
