@@ -14,6 +14,7 @@ from tests.samples.go.make import module as go_module
 from tests.samples.helm import make as helm_make
 from tests.samples.maven.make import jar as maven_jar
 from tests.samples.npm import make as npm_make
+from tests.samples.nuget import make as nuget_make
 from tests.samples.oci import make as oci_make
 from tests.samples.pypi.make import Sample, wheel
 from tests.samples.rpm import make as rpm_make
@@ -39,6 +40,7 @@ def publish(format: str, key: str, name: str, version: str, mark: str = "") -> P
     makers = {
         "pypi": _pypi,
         "npm": _npm,
+        "nuget": _nuget,
         "cargo": _cargo,
         "debian": _debian,
         "generic": _generic,
@@ -122,6 +124,13 @@ def _helm(key: str, name: str, version: str, mark: str) -> Publish:
     file = f"/helm/{key}/charts/{name}-{version}.tgz"
     told = f"charts/{name}-{version}.tgz".encode()
     return Publish("POST", f"/helm/{key}/api/charts", {}, data, f"/helm/{key}/index.yaml", told, file, data)
+
+
+def _nuget(key: str, name: str, version: str, mark: str) -> Publish:
+    data = nuget_make.package(name, version, extra={"mark.txt": mark.encode()})
+    page = f"/nuget/{key}/v3/flatcontainer/{name}/index.json"
+    file = f"/nuget/{key}/v3/flatcontainer/{name}/{version}/{name}.{version}.nupkg"
+    return Publish("PUT", f"/nuget/{key}/api/v2/package", {}, data, page, f'"{version}"'.encode(), file, data)
 
 
 def _maven(key: str, name: str, version: str, mark: str) -> Publish:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from application.format import Format
-from application.formats import cargo, debian, generic, go, helm, maven, npm, oci, pypi, rpm
+from application.formats import cargo, debian, generic, go, helm, maven, npm, nuget, oci, pypi, rpm
 
 FORMATS: tuple[Format, ...] = (
     cargo.FORMAT,
@@ -13,6 +13,7 @@ FORMATS: tuple[Format, ...] = (
     helm.FORMAT,
     maven.FORMAT,
     npm.FORMAT,
+    nuget.FORMAT,
     oci.FORMAT,
     pypi.FORMAT,
     rpm.FORMAT,

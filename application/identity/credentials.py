@@ -46,7 +46,7 @@ Shown = PasswordShown | SecretShown
 def digest_of(headers: Mapping[str, str]) -> bytes | None:
     """A digest of the credential that counts, to remember it by; None when none was sent.
 
-    Of several, `Authorization` goes before `X-API-Key` and its other name, and that before the cookie.
+    Of several, `Authorization` goes before `X-API-Key` and its other names, and that before the cookie.
     """
     value = headers.get("authorization")
     if value is None:
@@ -79,9 +79,13 @@ def looks_like_session(secret: str) -> bool:
 
 
 def _api_key(headers: Mapping[str, str]) -> str | None:
-    """A secret in a header of its own; the second name is what clients of Artifactory call it."""
+    """A secret in a header of its own, by the names that clients of Artifactory and of NuGet have for it, too.
+
+    NuGet's sends an empty one where it has none.
+    """
     value = headers.get("x-api-key")
-    return headers.get("x-jfrog-art-api") if value is None else value
+    value = headers.get("x-jfrog-art-api") if value is None else value
+    return (headers.get("x-nuget-apikey") or None) if value is None else value
 
 
 def _authorization(value: str) -> Shown:

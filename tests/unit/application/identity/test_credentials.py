@@ -76,6 +76,8 @@ def test_authorization_goes_before_the_key_and_that_before_the_cookie() -> None:
     assert read_credential(headers) == SecretShown(JWT, cookie=True)
     assert read_credential({"x-jfrog-art-api": TOKEN}) == SecretShown(TOKEN)
     assert digest_of({"x-jfrog-art-api": TOKEN}) == digest_of({"x-api-key": TOKEN})
+    assert read_credential({"x-nuget-apikey": TOKEN}) == SecretShown(TOKEN)
+    assert read_credential({"x-nuget-apikey": ""}) is None, "a client that has none says so"
     assert read_credential({"cookie": "other=1; ak_access_token="}) is None
     assert read_credential({"user-agent": "curl"}) is None
 
