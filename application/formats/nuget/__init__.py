@@ -5,6 +5,7 @@ from application.formats.nuget.dialect import answer_error
 from application.formats.nuget.names import order_key
 from application.formats.nuget.publishing import ALGORITHMS, deposit
 from application.formats.nuget.routes import ROUTES
+from application.formats.nuget.setup import SNIPPETS
 
 FORMAT = Format(
     key="nuget",
@@ -17,4 +18,5 @@ FORMAT = Format(
     overwrite="burn",
     digests=ALGORITHMS,
     deposit=deposit,
+    setup=SNIPPETS,
 )
