@@ -362,7 +362,7 @@ def test_directories_are_listed_with_relative_links(libs: Repository) -> None:
 
 
 def test_long_listings_come_in_pages(libs: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("application.formats.maven.reading.MAX_ENTRIES", 2)
+    monkeypatch.setattr("application.formats.maven.listing.MAX_ENTRIES", 2)
     for version in ("1", "2", "3"):
         libs.release(version)
     first = libs.get("com/acme/demo/").text

@@ -129,7 +129,7 @@ def _versioning(metadata: Metadata) -> list[str]:
         lines += ["    <snapshot>", *fields, "    </snapshot>"]
     if metadata.updated_at is not None:
         lines += _fields(2, lastUpdated=_stamp(metadata.updated_at))
-    if snapshot is not None:
+    if snapshot is not None and snapshot.files:
         lines.append("    <snapshotVersions>")
         for file in snapshot.files:
             fields = _fields(

@@ -112,6 +112,11 @@ def file_path(group: str, artifact: str, version: str, extension: str) -> str:
     return f"{group_directory(group)}/{artifact}/{version}/{artifact}-{version}.{extension}"
 
 
+def is_name(text: str) -> bool:
+    """Whether a directory, a version or a classifier can be called so; names with a dot in front are not given."""
+    return bool(_VERSION.match(text)) and not text.startswith(".")
+
+
 def split_checksum(path: str) -> tuple[str, str]:
     """A path without the extension of a checksum, and the algorithm; empty when it is not that of a checksum."""
     base, _, extension = path.rpartition(".")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 from urllib.parse import urlencode
 
 import msgspec
@@ -12,16 +13,12 @@ from application.catalogue import ArtifactRow, package_scope
 from application.formats.maven.address import Asked, asked_of, is_snapshot_directory, path_of
 from application.formats.maven.index import Metadata, Plugin, artifact_metadata, render, snapshot_metadata
 from application.formats.maven.names import (
-    CHECKSUMS,
-    METADATA,
     LayoutFile,
     LayoutInvalid,
     directory_package,
     media_type_of,
     parse_file,
-    split_checksum,
 )
-from application.formats.maven.pages import MAX_ENTRIES, listing_html
 from application.ports import BlobStore
 from application.wire import Answer, AnyAnswer, Call, Document, DocumentKey, File, Request
 from domain.artifact import ArtifactNotFound
@@ -29,7 +26,8 @@ from domain.digests import Hasher
 
 _PAGE = 5_000
 _CHUNK_BYTES = 1 << 20
-_PLAIN = "text/plain"
+PLAIN = "text/plain"
+XML = "application/xml"
 
 
 # keys of documents
@@ -42,6 +40,18 @@ def file_key(request: Request) -> DocumentKey | None:
         return None
     kind = "file" if asked.file else "metadata"
     return DocumentKey(package_scope(asked.package), f"{kind} {asked.path} {asked.algorithm}", shared=not asked.file)
+
+
+def asked_package(request: Request) -> str | None:
+    """The package that an address is about: a directory's is that of which it may have the versions."""
+    asked = asked_of(request)
+    if asked is not None:
+        return asked.package
+    try:
+        directory = path_of(request)
+    except LayoutInvalid:
+        return None
+    return directory_package(directory) if "/" in directory else None
 
 
 # handlers
@@ -59,7 +69,7 @@ def get_file(call: Call) -> AnyAnswer:
         raise ArtifactNotFound(path_of(call.request))
     if asked.algorithm:
         digest = digest_of(call.services.blobs, row, asked.algorithm)
-        return Document(body=digest.encode(), media_type=_PLAIN, last_modified=row.published_at)
+        return Document(body=digest.encode(), media_type=PLAIN, last_modified=row.published_at)
     return File(
         sha256=row.sha256,
         size_bytes=row.size_bytes,
@@ -69,27 +79,6 @@ def get_file(call: Call) -> AnyAnswer:
         last_modified=row.published_at,
         artifact=row.id,
     )
-
-
-def get_listing(call: Call) -> AnyAnswer:
-    """GET {dir}/: what is in a directory, by pages."""
-    request = call.request
-    if not request.segments:
-        return _with_slash(request)
-    path = path_of(request)
-    directory = f"{path}/" if path else ""
-    after = request.query_value("cursor")
-    found = call.services.catalogue.children(call.content, directory, call.at, after=after, limit=MAX_ENTRIES + 1)
-    if not found and path and not after:
-        raise ArtifactNotFound(path)
-    children = found[:MAX_ENTRIES]
-    cursor = children[-1].key if len(found) > MAX_ENTRIES else None
-    shown = [child for child in children if child.folder or not split_checksum(child.name)[1]]
-    derived: list[str] = []
-    if load_metadata(call, path) is not None:
-        derived = [METADATA, *(f"{METADATA}.{algorithm}" for algorithm in CHECKSUMS)]
-    body = listing_html(path, shown, derived, cursor)
-    return Answer(body=body, media_type="text/html; charset=utf-8")
 
 
 # steps
@@ -126,6 +115,12 @@ def find_file(call: Call, wanted: LayoutFile) -> ArtifactRow | None:
     return max(builds, key=lambda found: found[0])[1] if builds else None
 
 
+def checksum_document(body: bytes, algorithm: str, last_modified: datetime | None = None) -> Document:
+    """The checksum of a document. last_modified: of that."""
+    digest = hashlib.new(algorithm, body, usedforsecurity=False).hexdigest()
+    return Document(body=digest.encode(), media_type=PLAIN, last_modified=last_modified)
+
+
 def digest_of(blobs: BlobStore, row: ArtifactRow, algorithm: str) -> str:
     """A digest of a stored file; read from its bytes where it was not computed when they came."""
     known = row.sha256 if algorithm == "sha256" else row.digests.get(algorithm)
@@ -155,10 +150,9 @@ def _metadata_answer(call: Call, asked: Asked) -> Document:
     if metadata is None:
         raise ArtifactNotFound(path_of(call.request))
     body = render(metadata)
-    if not asked.algorithm:
-        return Document(body=body, media_type="application/xml", last_modified=metadata.updated_at)
-    digest = hashlib.new(asked.algorithm, body, usedforsecurity=False).hexdigest()
-    return Document(body=digest.encode(), media_type=_PLAIN, last_modified=metadata.updated_at)
+    if asked.algorithm:
+        return checksum_document(body, asked.algorithm, metadata.updated_at)
+    return Document(body=body, media_type=XML, last_modified=metadata.updated_at)
 
 
 def _to_directory(call: Call) -> Answer:
@@ -168,10 +162,11 @@ def _to_directory(call: Call) -> Answer:
         raise ArtifactNotFound("/".join(call.request.segments)) from None
     if not call.services.catalogue.children(call.content, f"{path}/", call.at, limit=1):
         raise ArtifactNotFound(path)
-    return _with_slash(call.request)
+    return with_slash(call.request)
 
 
-def _with_slash(request: Request) -> Answer:
+def with_slash(request: Request) -> Answer:
+    """To the address of a directory, which ends in a slash."""
     query = f"?{urlencode(request.query)}" if request.query else ""
     location = f"{request.repository_url}{request.raw_path.rstrip('/')}/{query}"
     return Answer(status=301, headers=(("location", location),))
