@@ -46,7 +46,7 @@ Source: https://github.com/npm/registry/blob/main/docs/responses/package-metadat
 # Written by the registry itself, or of the document and not of a version.
 _RESERVED = frozenset({"dist", "dist-tags", "versions", "time", "users", "maintainers", "readme", "readmeFilename"})
 _RESERVED_FLAGS = frozenset({"deprecated", "hasInstallScript", "bundledDependencies"})
-_INSTALL_SCRIPTS = ("preinstall", "install", "postinstall")
+INSTALL_SCRIPTS = ("preinstall", "install", "postinstall")
 _SHORTCUT = re.compile(r"(?:(github|gitlab|bitbucket|gist):)?([\w.-]+/[\w.-]+|(?<=gist:)[0-9a-f]+)(#[\w./-]+)?\Z")
 _HOSTS = {"github": "github.com", "gitlab": "gitlab.com", "bitbucket": "bitbucket.org", "gist": "gist.github.com"}
 
@@ -66,7 +66,7 @@ def full_manifest(package: Manifest, *, shrinkwrapped: bool, has_gyp_file: bool)
     _put(manifest, "bundleDependencies", _bundled(manifest))
     _separate_optional(manifest)
     _add_gyp_script(manifest, has_gyp_file=has_gyp_file)
-    if any(manifest.get("scripts", {}).get(script) for script in _INSTALL_SCRIPTS):
+    if any(manifest.get("scripts", {}).get(script) for script in INSTALL_SCRIPTS):
         manifest["hasInstallScript"] = True
     manifest["_hasShrinkwrap"] = shrinkwrapped
     return manifest

@@ -37,9 +37,9 @@ from application.formats.npm.stored import package_of, read_facts, read_provenan
 from application.wire import Answer, Call, Document, DocumentKey, File, Request
 from domain.errors import NotFound
 
-_VARY = (("vary", "accept"),)
-_TAGS_BELOW = 2
-_ATTESTATIONS_BELOW = 4
+VARY = (("vary", "accept"),)
+TAGS_BELOW = 2
+ATTESTATIONS_BELOW = 4
 
 
 # keys of documents
@@ -50,13 +50,13 @@ def package_key(request: Request) -> DocumentKey | None:
     address = address_of(request)
     if request.query_value("write") == "true" or len(address.rest) > 1:
         return None
-    form = "abbreviated" if _wants_abbreviated(request) and not address.rest else "full"
+    form = "abbreviated" if wants_abbreviated(request) and not address.rest else "full"
     return DocumentKey(package_scope(address.name), " ".join((form, *address.rest, request.repository_url)))
 
 
 def tags_key(request: Request) -> DocumentKey | None:
     """Of a package's tags."""
-    return DocumentKey(package_scope(address_of(request, _TAGS_BELOW).name), "dist-tags")
+    return DocumentKey(package_scope(address_of(request, TAGS_BELOW).name), "dist-tags")
 
 
 def tarball_key(request: Request) -> DocumentKey | None:
@@ -72,7 +72,7 @@ def get_package(call: Call) -> Answer | Document:
     """GET {pkg}, {pkg}/{version or tag}."""
     address = address_of(call.request)
     if not address.rest:
-        return _abbreviated(call, address.name) if _wants_abbreviated(call.request) else _full(call, address.name)
+        return _abbreviated(call, address.name) if wants_abbreviated(call.request) else _full(call, address.name)
     if len(address.rest) > 1:
         raise NotFound("no such address in this repository")
     return _version(call, address)
@@ -80,7 +80,7 @@ def get_package(call: Call) -> Answer | Document:
 
 def get_dist_tags(call: Call) -> Document:
     """GET -/package/{pkg}/dist-tags."""
-    package = load_package(call, address_of(call.request, _TAGS_BELOW).name, full=False)
+    package = load_package(call, address_of(call.request, TAGS_BELOW).name, full=False)
     return Document(body=render_dist_tags(package), media_type=FULL_TYPE)
 
 
@@ -104,7 +104,7 @@ def get_tarball(call: Call) -> File:
 
 def get_attestations(call: Call) -> Document:
     """GET -/npm/v1/attestations/{pkg}@{version}."""
-    text = "/".join(call.request.segments[_ATTESTATIONS_BELOW:])
+    text = "/".join(call.request.segments[ATTESTATIONS_BELOW:])
     name, _, version = text.rpartition("@")
     row = release_row(call, existing_name(name), version)
     facts = read_facts(row, call.services.blobs) if row else None
@@ -160,7 +160,8 @@ def release_row(call: Call, name: NpmName, version: str) -> ArtifactRow | None:
     return call.services.catalogue.artifact(call.content, path, call.at)
 
 
-def _wants_abbreviated(request: Request) -> bool:
+def wants_abbreviated(request: Request) -> bool:
+    """Whether the client asks for what installs need, and no more."""
     return ABBREVIATED_TYPE in request.headers.get("accept", "") and request.query_value("write") != "true"
 
 
@@ -173,13 +174,13 @@ def _full(call: Call, name: NpmName) -> Answer | Document:
     package = msgspec.structs.replace(package, readme=readme, readme_file=readme_file, maintainers=owners)
     body = render_packument(package, call.request.repository_url)
     if owners:  # names of people are asked each time and kept in no cache: they can change, and be erased
-        return Answer(body=body, media_type=FULL_TYPE, headers=_VARY)
-    return Document(body=body, media_type=FULL_TYPE, headers=_VARY)
+        return Answer(body=body, media_type=FULL_TYPE, headers=VARY)
+    return Document(body=body, media_type=FULL_TYPE, headers=VARY)
 
 
 def _abbreviated(call: Call, name: NpmName) -> Document:
     body = render_abbreviated(load_package(call, name, full=False), call.request.repository_url)
-    return Document(body=body, media_type=ABBREVIATED_TYPE, headers=_VARY)
+    return Document(body=body, media_type=ABBREVIATED_TYPE, headers=VARY)
 
 
 def _version(call: Call, address: Address) -> Document:
@@ -196,4 +197,4 @@ def _version(call: Call, address: Address) -> Document:
     entry = version_entry(row, deprecated, call.services.blobs, full=True)
     if entry is None:
         raise VersionNotFound(name, wanted)
-    return Document(body=render_version(name, entry, call.request.repository_url), media_type=FULL_TYPE, headers=_VARY)
+    return Document(body=render_version(name, entry, call.request.repository_url), media_type=FULL_TYPE, headers=VARY)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import msgspec
 
-from application.formats.npm import about, access, accounts, reading, writing
+from application.formats.npm import about, access, accounts, merging, reading, remote, writing
+from application.formats.npm.address import PackageNotFound, address_of, existing_name
 from application.formats.npm.finding import find_packages
-from application.wire import Body, Route, ServerRoute
+from application.formats.npm.reading import ATTESTATIONS_BELOW, TAGS_BELOW
+from application.wire import NO_BODY, Body, Handler, Request, Route, ServerRoute
 
 _DOCUMENT = Body(kind="bytes")
 _VERSION = Body(kind="text", max_bytes=4096)
@@ -28,19 +30,66 @@ def _scoped(*routes: Route) -> tuple[Route, ...]:
     )
 
 
+def _everywhere(method: str, pattern: str, handler: Handler, body: Body = NO_BODY) -> Route:
+    """A route that is answered alike by repositories of every kind."""
+    return Route(
+        method=method,
+        pattern=pattern,
+        needs="read",
+        handler=handler,
+        body=body,
+        remote=handler,
+        virtual=merging.itself(handler),
+    )
+
+
+def _package(request: Request) -> str | None:
+    return _named(request, 0)
+
+
+def _package_below(request: Request) -> str | None:
+    return _named(request, TAGS_BELOW)
+
+
+def _package_attested(request: Request) -> str | None:
+    try:
+        return existing_name("/".join(request.segments[ATTESTATIONS_BELOW:]).rpartition("@")[0])
+    except PackageNotFound:
+        return None
+
+
+def _named(request: Request, below: int) -> str | None:
+    try:
+        return address_of(request, below).name
+    except PackageNotFound:
+        return None
+
+
 _TAGS = "/-/package/{name}/dist-tags"
 _TAG = "/-/package/{name}/dist-tags/{tag}"
 
 _REGISTRY = (
-    Route(method="GET", pattern="/-/ping", needs="read", handler=about.ping),
-    Route(method="GET", pattern="/-/whoami", needs="read", handler=about.whoami),
-    Route(method="GET", pattern="/-/all", needs="read", handler=about.list_all),
-    Route(method="GET", pattern="/-/v1/search", needs="read", handler=find_packages),
-    Route(method="GET", pattern="/-/npm/v1/keys", needs="read", handler=about.list_keys),
+    _everywhere("GET", "/-/ping", about.ping),
+    _everywhere("GET", "/-/whoami", about.whoami),
+    _everywhere("GET", "/-/all", about.list_all),
+    Route(
+        method="GET",
+        pattern="/-/v1/search",
+        needs="read",
+        handler=find_packages,
+        remote=remote.find_packages,
+        virtual=merging.find_everywhere,
+    ),
+    Route(
+        method="GET",
+        pattern="/-/npm/v1/keys",
+        needs="read",
+        handler=about.list_keys,
+        remote=remote.get_keys,
+        virtual=merging.all_keys,
+    ),
     *(
-        Route(
-            method="POST", pattern=f"/-/npm/v1/security/{path}", needs="read", handler=about.refuse_audit, body=_AUDIT
-        )
+        _everywhere("POST", f"/-/npm/v1/security/{path}", about.refuse_audit, _AUDIT)
         for path in ("advisories/bulk", "audits/quick", "audits")
     ),
 )
@@ -72,21 +121,45 @@ what is in it nor whether there is one.
 """
 
 _ABOUT_PACKAGES = _scoped(
-    Route(method="GET", pattern=_TAGS, needs="read", handler=reading.get_dist_tags, document=reading.tags_key),
+    Route(
+        method="GET",
+        pattern=_TAGS,
+        needs="read",
+        handler=reading.get_dist_tags,
+        document=reading.tags_key,
+        remote=remote.get_dist_tags,
+        package=_package_below,
+    ),
     Route(method="PUT", pattern=_TAG, needs="write", handler=writing.put_dist_tag, body=_VERSION),
     Route(method="POST", pattern=_TAG, needs="write", handler=writing.put_dist_tag, body=_VERSION),
     Route(method="DELETE", pattern=_TAG, needs="write", handler=writing.delete_dist_tag),
-    Route(method="GET", pattern="/-/package/{name}/visibility", needs="read", handler=access.get_visibility),
-    Route(method="GET", pattern="/-/package/{name}/access", needs="read", handler=access.get_access),
+    Route(
+        method="GET",
+        pattern="/-/package/{name}/visibility",
+        needs="read",
+        handler=access.get_visibility,
+        package=_package_below,
+    ),
+    Route(
+        method="GET",
+        pattern="/-/package/{name}/access",
+        needs="read",
+        handler=access.get_access,
+        package=_package_below,
+    ),
     Route(method="POST", pattern="/-/package/{name}/access", needs="admin", handler=access.set_access, body=_SMALL),
     Route(method="GET", pattern="/-/package/{name}/collaborators", needs="admin", handler=access.list_collaborators),
-    Route(method="GET", pattern="/-/npm/v1/attestations/{name}", needs="read", handler=reading.get_attestations),
+    Route(
+        method="GET",
+        pattern="/-/npm/v1/attestations/{name}",
+        needs="read",
+        handler=reading.get_attestations,
+        remote=remote.get_attestations,
+        package=_package_attested,
+    ),
 )
 
-_NOTHING_ELSE = tuple(
-    Route(method=method, pattern="/-/{rest+}", needs="read", handler=about.refuse)
-    for method in ("GET", "PUT", "POST", "DELETE")
-)
+_NOTHING_ELSE = tuple(_everywhere(method, "/-/{rest+}", about.refuse) for method in ("GET", "PUT", "POST", "DELETE"))
 
 _PACKAGES = _scoped(
     Route(
@@ -95,10 +168,27 @@ _PACKAGES = _scoped(
         needs="read",
         handler=reading.get_tarball,
         document=reading.tarball_key,
+        remote=remote.get_tarball,
+        package=_package,
     ),
-    Route(method="GET", pattern="/{name}", needs="read", handler=reading.get_package, document=reading.package_key),
     Route(
-        method="GET", pattern="/{name}/{rest}", needs="read", handler=reading.get_package, document=reading.package_key
+        method="GET",
+        pattern="/{name}",
+        needs="read",
+        handler=reading.get_package,
+        document=reading.package_key,
+        remote=remote.get_package,
+        merge=merging.PACKUMENTS,
+        package=_package,
+    ),
+    Route(
+        method="GET",
+        pattern="/{name}/{rest}",
+        needs="read",
+        handler=reading.get_package,
+        document=reading.package_key,
+        remote=remote.get_package,
+        package=_package,
     ),
     Route(method="PUT", pattern="/{name}", needs="write", handler=writing.put_package, body=_DOCUMENT),
     Route(
