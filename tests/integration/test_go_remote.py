@@ -214,11 +214,17 @@ def test_nobody_publishes_to_a_remote_repository(world: World) -> None:
 def test_young_versions_are_held_back(world: World) -> None:
     world.offer(DEMO, "v1.0.0", "v1.1.0")
     world.offer(DEMO, "v1.2.0", "v1.3.0", time="2999-01-01T00:00:00Z")
+    del world.upstream.files[f"/{DEMO}/@v/v1.2.0.info"]
     key = world.remote()
     assert world.versions(key) == ["v1.0.0", "v1.1.0", "v1.2.0", "v1.3.0"]
     world.running.done("PUT", f"{API}/repositories/{key}/age-gate", {"enabled": True, "min_age_days": 7})
     assert world.versions(key) == ["v1.0.0", "v1.1.0"]
     assert world.get(key, f"{DEMO}/@latest").json()["Version"] == "v1.1.0"
+    local = world.repository("local")
+    world.publish(local, "v1.0.1", KIT)
+    every = world.virtual(local, key)
+    assert world.get(every, f"{DEMO}/@latest").json()["Version"] == "v1.1.0"
+    assert world.versions(every) == ["v1.0.0", "v1.1.0"]
     assert f"/{DEMO}/@v/v1.0.0.info" not in world.upstream.asked, "what is below an old one is not looked at"
     for extension in ("info", "mod", "zip"):
         reply = world.get(key, f"{DEMO}/@v/v1.3.0.{extension}")

@@ -23,7 +23,7 @@ MAX_GO_MOD_BYTES = 1 << 20
 _TOKEN = re.compile(
     r"""[ \t\r]+
     | (?P<comment>//.*)
-    | `(?P<raw>[^`]*)`
+    | (?P<raw>`[^`]*`)
     | "(?P<quoted>(?:[^"\\]|\\.)*)"
     | (?P<sign>[()\[\]{},])
     | (?P<word>(?!["`])(?:(?!//|/\*)[^\s()\[\]{},])+)""",
@@ -31,6 +31,7 @@ _TOKEN = re.compile(
 )
 _DEPRECATED = re.compile(r"(?:\A|\n\n)Deprecated: *(.*?)(?:\Z|\n\n)", re.DOTALL)
 _INDIRECT = re.compile(r"indirect(?:;.*)?\Z", re.DOTALL)
+_GO = re.compile(r"v?[1-9][0-9]*\.(?:0|[1-9][0-9]*)(?:[^0-9].*)?\Z")
 _SINGLE = frozenset({"module", "go", "toolchain"})
 
 
@@ -97,6 +98,8 @@ def parse_go_mod(data: bytes) -> GoMod:
                 raise GoModMalformed(line.number, f"{line.verb} is there twice")
             if len(line.words) != 1:
                 raise GoModMalformed(line.number, f"behind {line.verb} stands one word")
+            if line.verb == "go" and not _GO.match(line.words[0]):
+                raise GoModMalformed(line.number, "behind go stands a version such as 1.21")
             once[line.verb] = line
         elif line.verb == "require":
             requires.append(_requirement(line))
@@ -175,7 +178,10 @@ def _directives(text: str) -> Iterator[_Line]:
 
 
 def _tokens(number: int, source: str) -> tuple[tuple[str, ...], str | None]:
-    """The words of a line, and its comment without the slashes; None where it has none."""
+    """The words of a line, and its comment without the slashes; None where it has none.
+
+    Raw strings keep their quotes: the go command lexes them, and takes them for nothing that is read here.
+    """
     words: list[str] = []
     at = 0
     while at < len(source):

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
-from application.formats.go.versions import is_version, listed
+from application.formats.go.versions import is_canonical, listed
 from domain.errors import Invalid
 
 TEXT_TYPE = "text/plain; charset=utf-8"
@@ -53,7 +53,7 @@ def render_list(versions: Iterable[str]) -> bytes:
 def read_list(data: bytes) -> list[str]:
     """The versions of a list; what else is on a line, and other lines, clients pass over. Raises ListInvalid."""
     lines = [line.split() for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
-    versions = [words[0] for words in lines if is_version(words[0])]
+    versions = [words[0] for words in lines if is_canonical(words[0])]
     if lines and not versions:
         raise ListInvalid
     return versions
@@ -72,7 +72,7 @@ def read_info(data: bytes, expected: str = "") -> Info:
         raise InfoInvalid(expected or "@latest", f"not JSON with a Version: {fault}"[:300]) from None
     if expected and info.version != expected:
         raise InfoInvalid(expected, f"it is of the version {info.version[:100]!r}")
-    if not is_version(info.version):
+    if not is_canonical(info.version):
         raise InfoInvalid(info.version, "this is no version")
     if not info.time:
         return Info(info.version, None)

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import ClassVar
+from datetime import datetime
 
 from application.formats.go.address import Asked, asked_file, asked_module, version_path
 from application.formats.go.archive import MAX_ZIP_BYTES, require_start
 from application.formats.go.index import JSON_TYPE, TEXT_TYPE, Info, read_info, read_list, render_list
 from application.formats.go.names import ModulePath, escape, unescape
 from application.formats.go.reading import ModuleNotFound, VersionNotFound
-from application.formats.go.sums import asked_lookup, is_database, is_full, is_tile
 from application.formats.go.versions import Version, latest, listed
 from application.ports import Spooled
 from application.proxying.ageing import gate_key, is_held_back, require_age
 from application.proxying.proxy import Fetched, Proxy, upstream_of
-from application.proxying.resources import MUTABLE_SECONDS, Resource
+from application.proxying.resources import Resource
 from application.wire import AnyAnswer, Call, Derived, Document
 from domain.errors import Invalid, NotAllowed, NotFound
 
@@ -29,22 +28,13 @@ INDEX = ".index/"
 _MAX_LIST_BYTES = 16 << 20
 _MAX_INFO_BYTES = 1 << 20
 _MAX_GO_MOD_BYTES = 16 << 20
-_MAX_RECORD_BYTES = 1 << 20
-_SUPPORTED_SECONDS = 3600
-_LOOKUP_SECONDS = 86_400
 _MOST_YOUNG = 50
 """Versions that are looked at, newest first, to find those that are too young."""
 
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,199}\Z")
 
 
-class DatabaseNotFound(NotFound):
-    """No such thing in a checksum database."""
-
-    template: ClassVar[str] = "no such address of a checksum database"
-
-
-# versions
+# handlers
 
 
 def get_list(call: Call) -> AnyAnswer:
@@ -95,40 +85,6 @@ def get_file(call: Call) -> AnyAnswer:
             return proxy.file(call, _zip(asked))
         case "ziphash":
             raise VersionNotFound(asked.module, f"{asked.version}.ziphash")
-
-
-# checksum databases
-
-
-def get_database(call: Call) -> AnyAnswer:
-    """GET sumdb/{name}/supported and sumdb/{name}/latest: whether there is one, and how far it is."""
-    what = call.request.segments[-1]
-    ttl = {"ttl_seconds": _SUPPORTED_SECONDS} if what == "supported" else {}
-    return proxy_of(call).file(call, _record(_below_database(call, what), **ttl))
-
-
-def get_lookup(call: Call) -> AnyAnswer:
-    """GET sumdb/{name}/lookup/{module}@{version}: the sums, with a proof that leads to some signed tree."""
-    record = call.params["record"]
-    if asked_lookup(record) is None:
-        raise DatabaseNotFound
-    return proxy_of(call).file(call, _record(_below_database(call, f"lookup/{record}"), ttl_seconds=_LOOKUP_SECONDS))
-
-
-def get_tile(call: Call) -> AnyAnswer:
-    """GET sumdb/{name}/tile/{rest}: a piece of the tree."""
-    rest = call.params["rest"]
-    if not is_tile(rest):
-        raise DatabaseNotFound
-    url = _below_database(call, f"tile/{rest}")
-    resource = Resource(
-        path=INDEX + url,
-        url=url,
-        lifetime="immutable" if is_full(rest) else "mutable",
-        max_bytes=_MAX_RECORD_BYTES,
-        media_type="application/octet-stream",
-    )
-    return proxy_of(call).file(call, resource)
 
 
 def proxy_of(call: Call) -> Proxy:
@@ -190,17 +146,6 @@ def _zip(asked: Asked) -> Resource:
     )
 
 
-def _record(url: str, ttl_seconds: int = MUTABLE_SECONDS) -> Resource:
-    return Resource(
-        path=INDEX + url,
-        url=url,
-        lifetime="mutable",
-        ttl_seconds=ttl_seconds,
-        max_bytes=_MAX_RECORD_BYTES,
-        media_type=TEXT_TYPE,
-    )
-
-
 # steps
 
 
@@ -228,10 +173,14 @@ def _get_revision(call: Call) -> Derived:
     return _told(call, fetched, f"info {module} {revision}")
 
 
-def _told(call: Call, fetched: Fetched, name: str) -> Derived:
-    """A document of the upstream as it is."""
+def _told(call: Call, fetched: Fetched, name: str, *chosen_by: Fetched) -> Derived:
+    """A document of the upstream as it is; chosen_by: what led to it."""
     proxy = proxy_of(call)
-    return proxy.document(call, [fetched], name, lambda: Document(body=proxy.read(fetched), media_type=JSON_TYPE))
+
+    def render() -> Document:
+        return Document(body=proxy.read(fetched), media_type=JSON_TYPE)
+
+    return proxy.document(call, [fetched, *chosen_by], name, render)
 
 
 def _info(call: Call, module: ModulePath, version: Version) -> Info:
@@ -244,22 +193,22 @@ def _old_enough(call: Call, module: ModulePath, versions: list[str]) -> Iterator
     upstream = upstream_of(call)
     ordered = listed(versions)[::-1]
     for index, version in enumerate(ordered):
-        if index >= _MOST_YOUNG or not is_held_back(upstream, _info(call, module, Version(version)).time):
+        if index >= _MOST_YOUNG or not is_held_back(upstream, _time(call, module, Version(version))):
             yield from ordered[index:]
             return
 
 
-def _latest_old(call: Call, module: ModulePath) -> AnyAnswer:
+def _time(call: Call, module: ModulePath, version: Version) -> datetime | None:
+    try:
+        return _info(call, module, version).time
+    except NotFound:
+        return None  # it is listed, and is not there
+
+
+def _latest_old(call: Call, module: ModulePath) -> Derived:
     proxy = proxy_of(call)
     fetched = proxy.fetch(call, _list(module))
     newest = latest(_old_enough(call, module, read_list(proxy.read(fetched))))
     if newest is None:
         raise VersionNotFound(module, "version that is old enough")
-    return proxy.file(call, _info_of(module, Version(newest)))
-
-
-def _below_database(call: Call, what: str) -> str:
-    name = call.params["name"]
-    if not is_database(name):
-        raise DatabaseNotFound
-    return f"sumdb/{name}/{what}"
+    return _told(call, proxy.fetch(call, _info_of(module, Version(newest))), f"latest {module}", fetched)

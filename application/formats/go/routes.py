@@ -5,7 +5,7 @@ Source: https://go.dev/ref/mod#goproxy-protocol
 
 from __future__ import annotations
 
-from application.formats.go import merging, remote
+from application.formats.go import databases, merging, remote
 from application.formats.go.address import asked_module
 from application.formats.go.archive import MAX_ZIP_BYTES
 from application.formats.go.reading import (
@@ -45,7 +45,7 @@ ROUTES = (
             pattern=f"{_SUMS}/{what}",
             needs="read",
             handler=refuse_database,
-            remote=remote.get_database,
+            remote=databases.get_database,
         )
         for what in ("supported", "latest")
     ),
@@ -54,7 +54,7 @@ ROUTES = (
         pattern=f"{_SUMS}/lookup/{{record+}}",
         needs="read",
         handler=refuse_database,
-        remote=remote.get_lookup,
+        remote=databases.get_lookup,
         package=_looked_up,
     ),
     Route(
@@ -62,7 +62,7 @@ ROUTES = (
         pattern=f"{_SUMS}/tile/{{rest+}}",
         needs="read",
         handler=refuse_database,
-        remote=remote.get_tile,
+        remote=databases.get_tile,
     ),
     Route(
         method="GET",

@@ -38,9 +38,14 @@ class VersionInvalid(Invalid):
 
 def parse_version(text: str) -> Version:
     """A canonical version: three numbers, and no build metadata but `+incompatible`. Raises VersionInvalid."""
-    if len(text) > MAX_VERSION_CHARS or not _CANONICAL.match(text):
+    if not is_canonical(text):
         raise VersionInvalid(text)
     return Version(text)
+
+
+def is_canonical(text: str) -> bool:
+    """Whether `parse_version` takes it."""
+    return len(text) <= MAX_VERSION_CHARS and _CANONICAL.match(text) is not None
 
 
 def is_version(text: str) -> bool:

@@ -34,7 +34,7 @@ def test_a_list_is_in_order_and_is_read_again() -> None:
 
 
 def test_of_a_list_everything_is_passed_over_that_clients_pass_over() -> None:
-    assert read_list(b"v1.0.0 2026-01-01T00:00:00Z\r\n\nmaster\n  v2.0.0+incompatible\n\xff\n") == [
+    assert read_list(b"v1.0.0 2026-01-01T00:00:00Z\r\n\nmaster\nv1.1\n  v2.0.0+incompatible\n\xff\n") == [
         "v1.0.0",
         "v2.0.0+incompatible",
     ]
@@ -60,6 +60,7 @@ def test_an_info_tells_whole_seconds_in_utc() -> None:
         b"\xff",
         b'{"Version":1}',
         b'{"Version":"main"}',
+        b'{"Version":"v1"}',
         b'{"Version":"v1.0.1"}',
         b'{"Version":"v1.0.0","Time":"yesterday"}',
         b'{"Version":"v1.0.0","Time":"2026-03-03T12:00:00"}',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from application.formats.go.gomod import MAX_GO_MOD_BYTES, GoModMalformed, Requirement, Retraction, parse_go_mod
+from application.formats.go.gomod import MAX_GO_MOD_BYTES, Requirement, Retraction, parse_go_mod
 from domain.errors import Invalid
 
 FULL = b"""\
@@ -24,7 +24,7 @@ toolchain go1.21.3
 require example.com/one v1.0.0
 require (
 \texample.com/two v0.0.0-20260303101500-abcdefabcdef // indirect
-\t`example.com/three` v2.0.0+incompatible // indirect; needed by two
+\t"example.com/three" v2.0.0+incompatible // indirect; needed by two
 
 \texample.com/four v1 // not indirect
 )
@@ -104,6 +104,10 @@ def test_a_comment_that_an_empty_line_parts_from_module_deprecates_nothing() -> 
         ("module a.b\nretract v1.0.0, v1.1.0\n", "behind retract"),
         ("module a.b\nretract [v1.0.0]\n", "behind retract"),
         ("module a.b\nretract (\nv1.0.0\n", "the block of retract does not end"),
+        ("module `a.b`\n", "invalid module path"),
+        ("module a.b\nrequire `example.com/x` v1.0.0\n", "invalid module path"),
+        ("module a.b\nrequire example.com/x `v1.0.0`\n", "invalid version"),
+        ("module a.b\ngo latest\n", "go.mod:2: behind go stands a version"),
         ("module a.b\n)\n", "a parenthesis where none can be"),
         ("module a.b\nrequire ( x\n", "a parenthesis"),
         ("module a.b\n/* no */\n", "unexpected text at column 1"),
@@ -113,7 +117,7 @@ def test_a_comment_that_an_empty_line_parts_from_module_deprecates_nothing() -> 
     ],
 )
 def test_what_the_go_command_would_not_take_is_refused_with_its_line(text: str, says: str) -> None:
-    with pytest.raises(GoModMalformed) as fault:
+    with pytest.raises(Invalid) as fault:
         parse_go_mod(text.encode())
     assert says in str(fault.value)
 
