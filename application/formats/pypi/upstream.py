@@ -51,7 +51,7 @@ def read_page(body: bytes, media_type: str, url: str, name: PypiName) -> Upstrea
     if "json" in media_type:
         return _from_json(body, url, name)
     found = _Anchors.read(body)
-    files = {}
+    files: dict[str, UpstreamFile] = {}
     for anchor in found.anchors[:MAX_FILES]:
         file = _from_anchor(anchor, urljoin(url, found.base) if found.base else url, name)
         if file is not None:
