@@ -46,9 +46,14 @@ def public_key_key(request: Request) -> DocumentKey:
     return DocumentKey(TREE_SCOPE, "rpm key")
 
 
+def requested_package(request: Request) -> str | None:
+    """The package whose file is asked for; None for what cannot be the name of one."""
+    return named_package(_filename(request))
+
+
 def package_key(request: Request) -> DocumentKey | None:
     """Everything that is told of a package has its scope; None for what cannot be the name of a package's file."""
-    name = named_package(_filename(request))
+    name = requested_package(request)
     return DocumentKey(package_scope(name), f"rpm file {_filename(request)}", shared=False) if name else None
 
 
@@ -98,7 +103,7 @@ def get_document(call: Call) -> AnyAnswer:
 
 
 def get_package(call: Call) -> AnyAnswer:
-    """GET packages/{path}: a package by the name of its file, in whatever directory it is looked for."""
+    """GET {path}: a package by the name of its file, in whatever directory it is looked for."""
     path = package_path(_filename(call.request))
     row = call.services.catalogue.artifact(call.content, path, call.at)
     if row is None:

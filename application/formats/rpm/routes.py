@@ -13,7 +13,15 @@ from application.formats.rpm.reading import (
     package_key,
     public_key_key,
     repomd_key,
+    requested_package,
     signature_key,
+)
+from application.formats.rpm.remote import (
+    remote_document,
+    remote_file,
+    remote_key,
+    remote_repomd,
+    remote_signature,
 )
 from application.formats.rpm.writing import (
     admit_extra,
@@ -33,17 +41,44 @@ _EXTRA = Body(kind="bytes", max_bytes=MAX_BYTES)
 _KEY_ADDRESSES = ("/repodata/repomd.xml.key", "/gpg-key.asc", "/repository.key")
 
 ROUTES = (
-    Route(method="GET", pattern="/repodata/repomd.xml", needs="read", handler=get_repomd, document=repomd_key),
     Route(
-        method="GET", pattern="/repodata/repomd.xml.asc", needs="read", handler=get_signature, document=signature_key
+        method="GET",
+        pattern="/repodata/repomd.xml",
+        needs="read",
+        handler=get_repomd,
+        document=repomd_key,
+        remote=remote_repomd,
+    ),
+    Route(
+        method="GET",
+        pattern="/repodata/repomd.xml.asc",
+        needs="read",
+        handler=get_signature,
+        document=signature_key,
+        remote=remote_signature,
     ),
     *(
-        Route(method="GET", pattern=pattern, needs="read", handler=get_public_key, document=public_key_key)
+        Route(
+            method="GET",
+            pattern=pattern,
+            needs="read",
+            handler=get_public_key,
+            document=public_key_key,
+            remote=remote_key,
+        )
         for pattern in _KEY_ADDRESSES
     ),
-    Route(method="GET", pattern="/repodata/{file}", needs="read", handler=get_document),
-    Route(method="GET", pattern="/config.repo", needs="read", handler=get_snippet),
-    Route(method="GET", pattern="/packages/{path+}", needs="read", handler=get_package, document=package_key),
+    Route(method="GET", pattern="/repodata/{file}", needs="read", handler=get_document, remote=remote_document),
+    Route(method="GET", pattern="/config.repo", needs="read", handler=get_snippet, remote=get_snippet),
+    Route(
+        method="GET",
+        pattern="/{path+}",
+        needs="read",
+        handler=get_package,
+        document=package_key,
+        remote=remote_file,
+        package=requested_package,
+    ),
     Route(
         method="PUT",
         pattern="/packages/{path+}",
