@@ -337,10 +337,12 @@ def test_a_suite_says_of_itself_what_was_chosen(running: Registry) -> None:
     apt = Repository(running, settings=Settings(apt_origin="Acme", apt_release_version="12.1"))
     first = apt.release()
     assert (first["Origin"], first["Label"], first["Version"]) == ("Acme", "Acme", "12.1")
+    then = apt.head()
     change = RepositoryChange(settings=Settings(apt_origin="Acme", apt_label="Tools", apt_description="Ours"))
     running.repositories.update(apt.row, change, SYSTEM)
     later = apt.release()
     assert (later["Label"], later["Description"], "Version" in later) == ("Tools", "Ours", False)
+    assert apt.release(at=then) == first
 
 
 # the past, and who may

@@ -17,7 +17,8 @@ Wanted: TypeAlias = Literal[
 _OF_SUITE = frozenset({"InRelease", "Release", "Release.gpg", "gpg-key.asc", "gpg-key.gpg"})
 _INSTALLER = "debian-installer"
 _BINARY = "binary-"
-_SOURCE = "source"
+_FOLDERS = frozenset({"source", "i18n", "dep11", "cnf"})
+"""Below a component; the last three are told by other archives only."""
 
 
 class NoSuchIndex(NotFound):
@@ -75,7 +76,7 @@ def _split(segments: list[str]) -> tuple[str, str]:
     depth = 1
     if segments and _is_index_folder(segments[-1]):
         depth = 3 if len(segments) > 3 and segments[-2] == _INSTALLER else 2
-        if segments[-1] != _SOURCE:
+        if segments[-1].startswith(_BINARY):
             checked_architecture(segments[-1].removeprefix(_BINARY))
     if len(segments) <= depth:
         raise NoSuchIndex("/".join(segments))
@@ -84,4 +85,4 @@ def _split(segments: list[str]) -> tuple[str, str]:
 
 
 def _is_index_folder(segment: str) -> bool:
-    return segment == _SOURCE or segment.startswith(_BINARY)
+    return segment in _FOLDERS or segment.startswith(_BINARY)

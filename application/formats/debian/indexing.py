@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import lzma
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import IO, Protocol
 
@@ -57,8 +57,8 @@ class SuiteIndexer:
     def __init__(self, suite: str, blobs: BlobStore, spool: Spool, open_files: ExitStack) -> None:
         self._suite = suite
         self._blobs = blobs
-        self._spool = spool
         self._open_files = open_files
+        self._writer = IndexWriter(blobs, spool, open_files)
         self._parts: dict[tuple[str, str], IO[bytes]] = {}
         self._contents: dict[tuple[str, str], ContentsIndex] = {}
         self._directories: dict[str, _Directory] = {}
@@ -89,14 +89,14 @@ class SuiteIndexer:
         areas = {component.partition("/")[0] for component, _ in self._parts} | {DEFAULT_COMPONENT}
         found = {architecture for _, architecture in self._parts} - {"source"}
         architectures = tuple(sorted(found | {"all", *DEFAULT_ARCHITECTURES}))
-        files: dict[str, IndexFile] = {}
         for component in sorted(areas | {component for component, _ in self._parts}):
             for architecture in architectures:
                 parts = dict.fromkeys((architecture, "all"))
-                self._write(files, f"{component}/binary-{architecture}/Packages", component, parts)
-            self._write(files, f"{component}/source/Sources", component, ["source"])
-        self._write_contents(files)
-        return Indexes(tuple(sorted(areas)), architectures, self._members, files)
+                self._write(f"{component}/binary-{architecture}/Packages", component, parts)
+            self._write(f"{component}/source/Sources", component, ["source"])
+        for (component, architecture), contents in sorted(self._contents.items()):
+            self._writer.write_contents(f"{component}/Contents-{architecture}", contents)
+        return Indexes(tuple(sorted(areas)), architectures, self._members, self._writer.files)
 
     # steps
 
@@ -130,13 +130,41 @@ class SuiteIndexer:
     def _part(self, component: str, architecture: str) -> IO[bytes]:
         key = (component, architecture)
         if key not in self._parts:
-            file = tempfile.SpooledTemporaryFile(max_size=_PART_BYTES)  # noqa: SIM115 - ends with the stack
-            self._parts[key] = self._open_files.enter_context(file)
+            self._parts[key] = self._writer.part()
         return self._parts[key]
 
-    def _write(self, files: dict[str, IndexFile], path: str, component: str, architectures: Iterable[str]) -> None:
-        """One index in all its compressions."""
-        parts = [self._parts[key] for one in architectures if (key := (component, one)) in self._parts]
+    def _write(self, path: str, component: str, architectures: Iterable[str]) -> None:
+        self._writer.write(
+            path, [self._parts[key] for one in architectures if (key := (component, one)) in self._parts]
+        )
+
+
+class _Directory:
+    """What was seen of one directory of the pool."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, tuple[int, str]] = {}
+        self.sources: list[tuple[PoolEntry, Facts]] = []
+
+
+class IndexWriter:
+    """Writes index files in all their compressions; `files` has them by their paths. Temporary files end with the
+    stack.
+    """
+
+    def __init__(self, blobs: BlobStore, spool: Spool, open_files: ExitStack) -> None:
+        self._blobs = blobs
+        self._spool = spool
+        self._open_files = open_files
+        self.files: dict[str, IndexFile] = {}
+
+    def part(self) -> IO[bytes]:
+        """A temporary file; in memory while it is small."""
+        file = tempfile.SpooledTemporaryFile(max_size=_PART_BYTES)  # noqa: SIM115 - ends with the stack
+        return self._open_files.enter_context(file)
+
+    def write(self, path: str, parts: Sequence[IO[bytes]]) -> None:
+        """One index: the parts in order, each of which stands at its end, before and after."""
         large = sum(part.tell() for part in parts) > LARGE_BYTES
         compressors: dict[str, _Compressor] = {".gz": _gzip()}
         if large:
@@ -150,28 +178,19 @@ class SuiteIndexer:
                 outputs[extension].write(compressor.compress(chunk))
         for extension, compressor in compressors.items():
             outputs[extension].write(compressor.flush())
-        files.update({f"{path}{extension}": output.finish() for extension, output in outputs.items()})
+        self.files.update({f"{path}{extension}": output.finish() for extension, output in outputs.items()})
 
-    def _write_contents(self, files: dict[str, IndexFile]) -> None:
-        for (component, architecture), contents in sorted(self._contents.items()):
-            plain, packed, compressor = self._output(keep=False), self._output(), _gzip()
-            for line in contents.lines():
-                plain.write(line)
-                packed.write(compressor.compress(line))
-            packed.write(compressor.flush())
-            path = f"{component}/Contents-{architecture}"
-            files.update({path: plain.finish(), f"{path}.gz": packed.finish()})
+    def write_contents(self, path: str, contents: ContentsIndex) -> None:
+        """A list of files, of which only the compressed form is kept."""
+        plain, packed, compressor = self._output(keep=False), self._output(), _gzip()
+        for line in contents.lines():
+            plain.write(line)
+            packed.write(compressor.compress(line))
+        packed.write(compressor.flush())
+        self.files.update({path: plain.finish(), f"{path}.gz": packed.finish()})
 
     def _output(self, *, keep: bool = True) -> _Output:
         return _Output(self._blobs, self._spool, self._open_files, keep=keep)
-
-
-class _Directory:
-    """What was seen of one directory of the pool."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, tuple[int, str]] = {}
-        self.sources: list[tuple[PoolEntry, Facts]] = []
 
 
 class _Output:

@@ -125,6 +125,13 @@ def kind_of(name: str) -> Kind | None:
     return "part" if _SOURCE_PART.match(name) else None
 
 
+def package_of_path(path: str) -> str | None:
+    """The package that a binary file belongs to by its name; None for other files."""
+    name = path.rpartition("/")[2]
+    package, underscore, _ = name.partition("_")
+    return package if underscore and kind_of(name) == "binary" and _PACKAGE.match(package) else None
+
+
 def media_type_of(name: str) -> str:
     """The type of a file by its extension."""
     return _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")

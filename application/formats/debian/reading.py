@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import UUID
 
 from application.catalogue import TREE_SCOPE
 from application.formats.debian.address import Asked, NoSuchIndex, asked_of
 from application.formats.debian.index import (
     Identity,
+    IndexFile,
     dearmored,
     render_component_release,
     render_release,
@@ -19,6 +19,7 @@ from application.formats.debian.names import (
     NameInvalid,
     checked_suite,
     media_type_of,
+    package_of_path,
     parse_pool_path,
 )
 from application.formats.debian.suites import (
@@ -56,6 +57,11 @@ def pool_key(request: Request) -> DocumentKey | None:
     return DocumentKey(TREE_SCOPE, "/".join(("debian", *request.segments)), shared=False)
 
 
+def package_of(request: Request) -> str | None:
+    """The package that a file of the pool belongs to."""
+    return package_of_path(request.segments[-1])
+
+
 def key_key(request: Request) -> DocumentKey | None:
     """Of the public key."""
     return DocumentKey(TREE_SCOPE, f"debian {request.segments[-1]}", shared=False)
@@ -68,15 +74,10 @@ def get_dists(call: Call) -> AnyAnswer:
     """GET dists/…: whatever is there."""
     asked = asked_of(call.request)
     match asked.wanted:
-        case "Release":
-            return _text(_release(call, asked.suite))
-        case "InRelease":
-            release = _release(call, asked.suite)
-            return _text(_signer(call).sign_cleartext(*_to_sign(call, release)))
-        case "Release.gpg":
-            release = _release(call, asked.suite)
-            body = _signer(call).sign_detached(*_to_sign(call, release))
-            return Document(body=body, media_type="application/pgp-signature")
+        case "Release" | "InRelease" | "Release.gpg":
+            revision = revision_of(call)
+            release = _release(call, asked.suite, revision)
+            return vouching_document(call, asked.wanted, release, made_at(call, revision))
         case "gpg-key.asc" | "gpg-key.gpg":
             return get_key(call)
         case "stub":
@@ -86,6 +87,11 @@ def get_dists(call: Call) -> AnyAnswer:
         case "hash":
             found = find_by_hash(call, asked.suite, asked.directory, asked.folder, asked.name)
             return _index_answer(call, found, immutable=True)
+
+
+def get_nothing(call: Call) -> AnyAnswer:
+    """GET of what only other archives may have."""
+    raise NoSuchIndex("/".join(call.request.segments))
 
 
 def get_pool_file(call: Call) -> File:
@@ -122,7 +128,7 @@ def get_sources_list(call: Call) -> Document:
     if call.params["repository"] != call.repository.key:
         raise ArtifactNotFound(call.request.segments[-1])
     suite = checked_suite(call.request.query_value("suite", _DEFAULT_SUITE))
-    signer = call.services.repository_signer
+    signer = call.services.repository_signer if call.repository.kind != "remote" else None
     try:
         key = signer.public_key(call.content, call.at) if signer is not None else b""
     except NotFound:
@@ -136,19 +142,35 @@ def get_sources_list(call: Call) -> Document:
 
 
 def identity_of(call: Call) -> Identity:
-    """What the repository's suites say of themselves."""
-    settings = call.repository.settings
+    """What the repository's suites say of themselves, or said then."""
+    past = None if call.at is None else call.services.catalogue.repository_by_id(call.content, call.at)
+    settings = (past or call.repository).settings
     return Identity(settings.apt_origin, settings.apt_label, settings.apt_release_version, settings.apt_description)
 
 
-def _release(call: Call, suite: str) -> bytes:
-    revision = revision_of(call)
+def vouching_document(call: Call, name: str, release: bytes, made_at: datetime) -> Document:
+    """The Release file, or a signature of it, made at the same time for the same bytes. Raises SigningKeyMissing."""
+    to_sign = (call.content, release, made_at.replace(microsecond=0), call.at)
+    if name == "InRelease":
+        return _text(_signer(call).sign_cleartext(*to_sign))
+    if name == "Release.gpg":
+        return Document(body=_signer(call).sign_detached(*to_sign), media_type="application/pgp-signature")
+    return _text(release)
+
+
+def index_answer(path: str, file: IndexFile, *, immutable: bool) -> AnyAnswer:
+    """An index by its path, whose bytes are there. Raises NoSuchIndex for one that is only told of."""
+    media_type = _INDEX_TYPES.get(path.rpartition(".")[2], _TEXT)
+    if file.body is not None:
+        return Document(body=file.body, media_type=media_type)
+    if not file.stored:
+        raise NoSuchIndex(path)
+    return File(sha256=file.sha256, size_bytes=file.size_bytes, media_type=media_type, immutable=immutable)
+
+
+def _release(call: Call, suite: str, revision: int) -> bytes:
     indexes = load_indexes(call, suite, revision)
     return render_release(suite, indexes, identity_of(call), made_at(call, revision))
-
-
-def _to_sign(call: Call, release: bytes) -> tuple[UUID, bytes, datetime, int | None]:
-    return call.content, release, made_at(call, revision_of(call)).replace(microsecond=0), call.at
 
 
 def _stub(call: Call, asked: Asked) -> bytes:
@@ -169,13 +191,9 @@ def _index(call: Call, asked: Asked) -> AnyAnswer:
 
 
 def _index_answer(call: Call, found: Found, *, immutable: bool) -> AnyAnswer:
-    file, media_type = found.file, _INDEX_TYPES.get(found.path.rpartition(".")[2], _TEXT)
-    if file.body is not None:
-        return Document(body=file.body, media_type=media_type)
-    if not file.stored:
-        raise NoSuchIndex(found.path)
-    require_stored(call, found)
-    return File(sha256=file.sha256, size_bytes=file.size_bytes, media_type=media_type, immutable=immutable)
+    if found.file.stored:
+        require_stored(call, found)
+    return index_answer(found.path, found.file, immutable=immutable)
 
 
 def _signer(call: Call) -> RepositorySigner:
