@@ -35,6 +35,7 @@ from application.labelling import Labelling
 from application.log import EventLog
 from application.past import Past
 from application.ports import BlobStore, Spool
+from application.promoting import Promoting, Promotions
 from application.publishing import Progress, Publishing
 from application.repositories import Repositories
 from application.resolving import Resolved, Resolver
@@ -80,6 +81,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     configuring: Configuring
     signing_keys: SigningKeyView
     key_ring: KeyRing
+    promotions: Promotions
+    promoting: Promoting
     repository_signer: RepositorySigner
     collector: Collector
     transparency: TransparencyLog

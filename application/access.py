@@ -156,6 +156,8 @@ class Access:
         if not self._guests and not principal.authenticated:
             return False
         row = resolved.repository
+        if action in {"write", "delete"} and row.settings.promotion_only and not principal.acts_as_admin:
+            return False
         return may(principal, action, row.id, public=row.public)
 
     def visible(self, principal: Principal, rows: Iterable[RepositoryRow]) -> list[RepositoryRow]:

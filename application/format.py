@@ -64,7 +64,8 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     it, and gives the path at which it is now; None takes any file as it is. signs: how its clients expect indexes to be
     signed; a repository of it is made with a key of its own. spellings: a normalised name and those that clients take
     for it; who has one of them, has all. shares: whether a hosted package may be completed from remote members, because
-    its owner said so. setup: what its clients are told.
+    its owner said so. setup: what its clients are told. alike: the same text for names of which a repository has one
+    only. promotes: whether a file is complete without others of its repository.
     """
 
     key: str
@@ -84,6 +85,8 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     shares: Callable[[Catalogue, Part, str], bool] | None = None
     setup: tuple[Snippet, ...] = ()
     spellings: Callable[[str], Sequence[str]] | None = None
+    alike: Callable[[str], str] | None = None
+    promotes: bool = True
 
 
 class Formats:

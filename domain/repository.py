@@ -38,7 +38,9 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an administrator chose for one repository.
 
     overwrite: `default` follows the format; `allow` replaces, `once` refuses a second publish of a path.
-    record_access: every download becomes an event. quota_bytes: what all its artifacts may have together. upstream: of
+    record_access: every download becomes an event. quota_bytes: what all its artifacts may have together.
+    promotion_only: nobody but administrators puts files there otherwise than by promotion. release_target: of a staging
+    one, the repository to which alone its files are promoted. upstream: of
     a remote one. Of a virtual one, members; publish_to: the one that takes what is published; shared_names: patterns of
     packages that may be taken from a remote member although a hosted one has them. apt_*: what the suites of a Debian
     archive say of themselves. name_policy: what may come from an upstream, of a remote one or through a virtual one.
@@ -48,6 +50,8 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
     versioning_enabled: bool = False
     record_access: bool = False
     quota_bytes: int | None = None
+    promotion_only: bool = False
+    release_target: UUID | None = None
     upstream: Upstream | None = None
     members: tuple[Member, ...] = ()
     publish_to: UUID | None = None

@@ -34,6 +34,7 @@ from api.http.members import MembersController
 from api.http.name_policies import NamePoliciesController
 from api.http.packages import PackagesController
 from api.http.permissions import PermissionsController
+from api.http.promotion import ApprovalController, PromotionController
 from api.http.repositories import RepositoriesController
 from api.http.search import ReindexController, SearchController
 from api.http.setup import SetupController
@@ -60,6 +61,7 @@ from application.downloads import DownloadRecorder
 from application.format import Formats
 from application.formats import FORMATS
 from application.labelling import Labelling
+from application.promoting import Promoting
 from application.repositories import Repositories
 from application.resolving import Resolver
 from application.services import Services
@@ -71,12 +73,14 @@ from projections.catalogue.finder import CatalogueFinder
 from projections.catalogue.past import CataloguePast
 from projections.catalogue.revisions import Revisions
 from projections.progress import Progress
+from projections.promotions.view import PromotionTables
 from projections.search.view import SearchView
 from projections.transparency.view import TransparencyView
 from projections.usage.view import UsageView
 
 CONTROLLERS: tuple[type[Controller], ...] = (
     AdminAuditController,
+    ApprovalController,
     ArtifactFactsController,
     ArtifactLabelsController,
     ArtifactsController,
@@ -92,6 +96,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     PackagesController,
     PermissionsController,
     ProfileTokensController,
+    PromotionController,
     RepositoriesController,
     ReindexController,
     RepositoryAuditController,
@@ -157,6 +162,7 @@ def wire_api(core: Core) -> Api:
     leases = PostgresLeases(core.pool)
     publishing = MeasuredPublishing(core.log, core.catalogue, core.blobs, leases, core.spool, progress)
     signing = compose_signing(core, progress)
+    promotions = PromotionTables(core.connect)
     repositories = Repositories(
         core.log, core.catalogue, progress, identity.grants.owner_grants, signing.ring.for_new_repository
     )
@@ -255,6 +261,8 @@ def wire_api(core: Core) -> Api:
         ),
         signing_keys=signing.view,
         key_ring=signing.ring,
+        promotions=promotions,
+        promoting=Promoting(core.log, core.catalogue, core.blobs, publishing, formats, promotions, progress),
         repository_signer=signing.signer,
         collector=compose_collector(core, leases, progress),
         transparency=TransparencyView(core.connect),

@@ -24,6 +24,7 @@ from projections.audit.fold import AuditProjection
 from projections.catalogue.fold import CatalogueProjection
 from projections.feed import reached
 from projections.projection import Projection
+from projections.promotions.fold import PromotionProjection
 from projections.runner import Projector
 from projections.search.fold import SearchProjection
 from projections.transparency.fold import Transparency
@@ -59,6 +60,7 @@ def projections(core: Core) -> Sequence[Projection]:
         AccessProjection(keys),
         AuditProjection(),
         SearchProjection(),
+        PromotionProjection(),
         Transparency(log_signer(core.settings)),
         *engine_projections(core.settings),
     ]

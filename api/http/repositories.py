@@ -94,6 +94,7 @@ class CreateRepository(msgspec.Struct, frozen=True, kw_only=True):
     versioning_enabled: bool = False
     overwrite: str = "default"
     record_access: bool = False
+    promotion_only: bool = False
     quota_bytes: int | None = None
     upstream_url: str | None = None
     index_upstream_url: str | None = None
@@ -128,6 +129,7 @@ class UpdateRepository(msgspec.Struct, frozen=True, kw_only=True):
     versioning_enabled: bool | msgspec.UnsetType = msgspec.UNSET
     overwrite: str | msgspec.UnsetType = msgspec.UNSET
     record_access: bool | msgspec.UnsetType = msgspec.UNSET
+    promotion_only: bool | msgspec.UnsetType = msgspec.UNSET
     quota_bytes: int | msgspec.UnsetType | None = msgspec.UNSET
     index_upstream_url: str | msgspec.UnsetType = msgspec.UNSET
     pypi_upstream_index_path: str | msgspec.UnsetType = msgspec.UNSET
@@ -342,7 +344,7 @@ def _body(row: RepositoryRow, used_bytes: int) -> RepositoryBody:
         repo_type=row.kind,
         is_public=row.public,
         allow_anonymous_access=row.public,
-        promotion_only=False,
+        promotion_only=row.settings.promotion_only,
         versioning_enabled=row.settings.versioning_enabled,
         overwrite=row.settings.overwrite,
         record_access=row.settings.record_access,

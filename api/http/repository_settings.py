@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_QUOTA_BYTES = 100 << 40
 MAX_SHARED_NAMES = 1000
-_PLAIN = ("overwrite", "versioning_enabled", "record_access", "quota_bytes")
+_PLAIN = ("overwrite", "versioning_enabled", "record_access", "quota_bytes", "promotion_only")
 _APT = ("apt_origin", "apt_label", "apt_release_version", "apt_description")
 _MAX_APT_CHARS = 1000
 _NAMES = ("npm_allowed_scopes", "npm_allow_unscoped", "npm_allowed_name_patterns")

@@ -3,7 +3,7 @@
 from application.format import Format
 from application.formats.npm.depositing import deposit
 from application.formats.npm.dialect import answer_error
-from application.formats.npm.names import order_key
+from application.formats.npm.names import NpmName, order_key, similarity_key
 from application.formats.npm.routes import PEOPLE, ROUTES
 from application.formats.npm.setup import SNIPPETS
 from application.formats.npm.writing import ALGORITHMS
@@ -21,4 +21,5 @@ FORMAT = Format(
     digests=ALGORITHMS,
     deposit=deposit,
     setup=SNIPPETS,
+    alike=lambda name: similarity_key(NpmName(name)),
 )

@@ -19,4 +19,5 @@ FORMAT = Format(
     order=order_key,
     deposit=deposit,
     setup=SNIPPETS,
+    promotes=False,
 )

@@ -1,0 +1,1 @@
+"""What was promoted, rejected and asked for."""
