@@ -12,8 +12,9 @@ import random
 import time
 from base64 import b64decode, b64encode
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import NoReturn
@@ -32,12 +33,14 @@ from application.proxying.ports import (
     Known,
     Outbound,
     OutboundReply,
+    OutboundRequest,
     UpstreamAway,
     UpstreamCache,
     UpstreamLied,
     UpstreamRefused,
 )
 from application.proxying.resources import MISSING_SECONDS, Resource
+from application.proxying.token_service import TokenService
 from application.publishing import NewFile, Publishing, Target
 from application.wire import Call, Derived, Document, File, Stream
 from domain.errors import BadGateway, Invalid, NotAllowed, NotFound, TooLarge
@@ -101,6 +104,7 @@ class Proxy:
         count: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._outbound = outbound
+        self._tokens = TokenService(outbound)
         self._cache = cache
         self._catalogue = catalogue
         self._publishing = publishing
@@ -282,13 +286,27 @@ class Proxy:
                 time.sleep(BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1))
             last = attempt + 1 == ATTEMPTS
             try:
-                with self._outbound.open(request) as reply:
+                with self._open(call.content, resource, request) as reply:
                     if reply.status not in _RETRIED or last:
                         return self._take(call, resource, row, reply, flight)
             except UpstreamAway:
                 if last or flight.begun_already:
                     raise
         raise UpstreamAway(host_of(request.url), "no attempt is left")
+
+    @contextmanager
+    def _open(self, repository: UUID, resource: Resource, request: OutboundRequest) -> Iterator[OutboundReply]:
+        """The answer to a request; where the upstream has a token service, with a token of it."""
+        scope, own = resource.scope, request.authorization
+        known = self._tokens.known(repository, scope, own) if scope else ""
+        with self._outbound.open(msgspec.structs.replace(request, authorization=known or own)) as reply:
+            if reply.status != 401 or not scope:
+                yield reply
+                return
+            url, challenge = reply.url, reply.headers.get("www-authenticate", "")
+        token = self._tokens.answer(repository, scope, request, url, challenge)
+        with self._outbound.open(msgspec.structs.replace(request, authorization=token or own)) as reply:
+            yield reply
 
     def _take(
         self, call: Call, resource: Resource, row: ArtifactRow | None, reply: OutboundReply, flight: Flight[Fetched]

@@ -22,7 +22,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     likewise. algorithms: digests besides SHA-256 to compute. media_type: empty takes the upstream's. package, name,
     version, metadata: of the artifact that it becomes. check: given the bytes and their media
     type, raises Invalid for what is not what it should be; it is not kept then. bare_token: a token goes without
-    `Bearer` before it.
+    `Bearer` before it. scope: what a token must be good for, where the upstream wants one of its token service.
     """
 
     path: str
@@ -42,3 +42,4 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     metadata: bytes = b"{}"
     check: Callable[[Spooled, str], object] | None = None
     bare_token: bool = False
+    scope: str = ""

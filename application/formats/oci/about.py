@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from heapq import merge
+from itertools import groupby
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from application.access import CredentialNeeded
+from application.catalogue import RepositoryRow
 from application.formats.oci.dialect import PREFIX, answer_json
 from application.formats.oci.index import next_link, render_catalogue
 from application.formats.oci.mounting import present, readable
@@ -19,6 +22,9 @@ from application.formats.oci.names import ROOT_IMAGE, full_name
 from application.formats.oci.reading import MAX_PAGE, page_size
 from application.wire import Answer, Body, ServerCall
 from domain.errors import Invalid, NotAllowed
+
+MAX_DEPTH = 8
+_PAGE = 1_000
 
 TOKEN_BODY = Body(kind="text", max_bytes=8 * 1024)
 
@@ -50,19 +56,27 @@ def list_images(call: ServerCall) -> Answer:
 
 def _images(call: ServerCall, last: str) -> Iterator[str]:
     """Full names after `last`, by repository and then by image."""
-    catalogue = call.services.catalogue
     last_key, _, last_image = last.partition("/")
     for row in readable(call.services, call.principal):
         if row.key < last_key:
             continue
         after = (last_image or ROOT_IMAGE) if row.key == last_key else ""
-        resolved = present(row)
-        while packages := catalogue.packages(resolved.content, resolved.at, after=after, limit=_PAGE):
-            yield from (full_name(row.key, found.package) for found in packages)
-            after = packages[-1].package
+        yield from (full_name(row.key, image) for image in _of_repository(call, row, after, MAX_DEPTH))
 
 
-_PAGE = 1_000
+def _of_repository(call: ServerCall, row: RepositoryRow, after: str, depth: int) -> Iterator[str]:
+    """The images of a repository in order; of a virtual one, those of its members that the caller may read."""
+    if row.kind == "virtual":
+        members = [call.services.catalogue.repository_by_id(member.repository) for member in row.settings.members]
+        shown = call.services.access.visible(call.principal, [member for member in members if member is not None])
+        if depth:
+            parts = (_of_repository(call, member, after, depth - 1) for member in shown)
+            yield from (image for image, _ in groupby(merge(*parts)))
+        return
+    resolved = present(row)
+    while packages := call.services.catalogue.packages(resolved.content, resolved.at, after=after, limit=_PAGE):
+        yield from (found.package for found in packages)
+        after = packages[-1].package
 
 
 # tokens

@@ -93,6 +93,11 @@ def parse_tag(text: str) -> Tag:
     return Tag(text)
 
 
+def is_tag(text: str) -> bool:
+    """Whether a tag can be called that."""
+    return _TAG.match(text) is not None
+
+
 def parse_digest(text: str) -> Digest:
     """The digest. Raises DigestInvalid."""
     algorithm, colon, hexadecimal = text.partition(":")

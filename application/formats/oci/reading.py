@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from application.catalogue import package_scope
+from collections.abc import Iterable, Sequence
+
+from application.catalogue import TREE_SCOPE, package_scope
 from application.formats.oci.address import digest_in, image_in, image_path, reference_in, shelf_of
 from application.formats.oci.dialect import VERSION
-from application.formats.oci.index import JSON_TYPE, next_link, page, render_referrers, render_tags
+from application.formats.oci.index import JSON_TYPE, Referrer, next_link, page, render_referrers, render_tags
 from application.formats.oci.metadata import OCI_INDEX
-from application.formats.oci.names import Digest, NameInvalid, TagInvalid, full_name
+from application.formats.oci.names import Digest, ImageName, NameInvalid, TagInvalid, full_name
 from application.formats.oci.stored import BlobUnknown, ManifestUnknown, digest_at
 from application.wire import Call, Document, DocumentKey, File, Request
 from domain.errors import Invalid
@@ -81,12 +83,17 @@ def list_tags(call: Call) -> Document:
     """GET {image}/tags/list."""
     image = image_in(call.request)
     limit = page_size(call.request)
-    listed = page(shelf_of(call).live_tags(image), call.request.query_value("last"), limit)
+    return tags_document(call.request, image, shelf_of(call).live_tags(image), limit)
+
+
+def tags_document(request: Request, image: ImageName, tags: Iterable[str], limit: int | None) -> Document:
+    """The part of a list of tags that is asked for."""
+    listed = page(tags, request.query_value("last"), limit)
     headers = [VERSION]
     if listed.more:
-        path = f"{image_path(call.request, image)}/tags/list"
+        path = f"{image_path(request, image)}/tags/list"
         headers.append(next_link(path, listed.names[-1], len(listed.names)))
-    body = render_tags(full_name(_shown_key(call.request), image), listed.names)
+    body = render_tags(full_name(_shown_key(request), image), listed.names)
     return Document(body=body, media_type=JSON_TYPE, headers=tuple(headers))
 
 
@@ -99,13 +106,32 @@ def tags_key(request: Request) -> DocumentKey | None:
 def list_referrers(call: Call) -> Document:
     """GET {image}/referrers/{digest}: empty for a manifest that nothing refers to, or that is not there."""
     image, subject = image_in(call.request), digest_in(call.request)
-    found = shelf_of(call).referrers(image, subject)
-    wanted = call.request.query_value("artifactType")
+    return referrers_document(call.request, shelf_of(call).referrers(image, subject))
+
+
+def referrers_document(request: Request, found: Sequence[Referrer]) -> Document:
+    """Those who refer to a manifest and are of the type that is asked for."""
+    wanted = request.query_value("artifactType")
     headers = [VERSION]
     if wanted:
         found = [referrer for referrer in found if referrer.artifact_type == wanted]
         headers.append(("oci-filters-applied", "artifactType"))
     return Document(body=render_referrers(found), media_type=OCI_INDEX, headers=tuple(headers))
+
+
+def referrers_key(request: Request) -> DocumentKey | None:
+    """What a list of referrers depends on: anything that changes in the repository."""
+    asked = f"{request.params['digest']}\0{request.query_value('artifactType')}"
+    key = _key(request, asked)
+    return DocumentKey(TREE_SCOPE, f"referrers {key.scope}\0{asked}", shared=False) if key is not None else None
+
+
+def image_package(request: Request) -> str | None:
+    """The package that a request concerns: its image."""
+    try:
+        return image_in(request)
+    except NameInvalid:
+        return None
 
 
 def page_size(request: Request) -> int | None:

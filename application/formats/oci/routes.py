@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from application.formats.oci import about, pushing, reading, writing
+from application.formats.oci import about, merging, pushing, reading, remote, writing
 from application.wire import Route, ServerRoute
 
 _UPLOADS, _UPLOAD = "/blobs/uploads", "/blobs/uploads/{upload}"
@@ -43,7 +43,14 @@ _OF_AN_IMAGE = (
     ),
     Route(method="GET", pattern=_UPLOAD, needs="write", handler=pushing.get_upload),
     Route(method="DELETE", pattern=_UPLOAD, needs="write", handler=pushing.cancel_upload),
-    Route(method="GET", pattern=_BLOB, needs="read", handler=reading.get_blob),
+    Route(
+        method="GET",
+        pattern=_BLOB,
+        needs="read",
+        handler=reading.get_blob,
+        remote=remote.get_blob,
+        package=reading.image_package,
+    ),
     Route(method="DELETE", pattern=_BLOB, needs="delete", handler=writing.remove_blob),
     Route(
         method="GET",
@@ -51,11 +58,31 @@ _OF_AN_IMAGE = (
         needs="read",
         handler=reading.get_manifest,
         document=reading.manifest_key,
+        remote=remote.get_manifest,
+        package=reading.image_package,
     ),
     Route(method="PUT", pattern=_MANIFEST, needs="write", handler=writing.put_manifest, body=writing.MANIFEST_BODY),
     Route(method="DELETE", pattern=_MANIFEST, needs="delete", handler=writing.remove_manifest),
-    Route(method="GET", pattern="/tags/list", needs="read", handler=reading.list_tags, document=reading.tags_key),
-    Route(method="GET", pattern="/referrers/{digest}", needs="read", handler=reading.list_referrers),
+    Route(
+        method="GET",
+        pattern="/tags/list",
+        needs="read",
+        handler=reading.list_tags,
+        document=reading.tags_key,
+        remote=remote.list_tags,
+        merge=merging.TAGS,
+        package=reading.image_package,
+    ),
+    Route(
+        method="GET",
+        pattern="/referrers/{digest}",
+        needs="read",
+        handler=reading.list_referrers,
+        document=reading.referrers_key,
+        remote=remote.list_referrers,
+        merge=merging.REFERRERS,
+        package=reading.image_package,
+    ),
 )
 
 ROUTES = tuple(
