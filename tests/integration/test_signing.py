@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import psycopg
@@ -27,6 +27,7 @@ from infrastructure.signing.vault import SealedKeys, SigningKeySealed
 from projections.catalogue.fold import CatalogueProjection
 from projections.rebuild import Rebuild
 from tests.integration.product import Product, product
+from tests.publishes import publish
 
 AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 TEXT = b"Origin: libs\n- Suite: stable\n"
@@ -126,7 +127,9 @@ def test_a_repository_is_made_with_a_key_of_its_own(running: Product, kind: str)
 def test_a_detached_signature_is_over_exactly_the_bytes(running: Product) -> None:
     libs = Signed(running)
     signature = pysequoia.Sig.from_bytes(libs.detached())
-    assert signature.created == max(AT, datetime.fromisoformat(libs.keys[0]["created_at"]).replace(microsecond=0))
+    (key,) = running.workers[0].app.signing_keys.signing_keys(libs.id)
+    assert key.made_at.microsecond == 0
+    assert signature.created == max(AT, key.made_at)
     verified = pysequoia.verify(TEXT, store=lambda _: libs.certificates(), signature=signature)
     assert [one.certificate.upper() for one in verified.valid_sigs] == [libs.keys[0]["fingerprint"]]
     with pytest.raises(RuntimeError):
@@ -385,6 +388,83 @@ def test_the_read_model_is_what_its_events_say(running: Product, postgres_dsn: s
     with Rebuild(postgres_dsn, CatalogueProjection(), decoder()) as shadow:
         shadow.swap()
     assert libs.cleartext() == message
+
+
+class Index(NamedTuple):
+    """Where a format's clients find a signed index, what signs it, and the keys. signature: empty when it is inside."""
+
+    document: str
+    signature: str
+    keys: str
+
+
+INDEXES = {
+    "debian": Index("dists/stable/InRelease", "", "gpg-key.asc"),
+    "rpm": Index("repodata/repomd.xml", "repodata/repomd.xml.asc", "repodata/repomd.xml.key"),
+}
+
+
+class Fetched(NamedTuple):
+    """What a client gets at one moment."""
+
+    document: bytes
+    signature: bytes
+    keys: bytes
+
+    def signers(self, keys: bytes) -> set[str]:
+        """Which of the keys have signed the document."""
+        found = set()
+        for certificate in pysequoia.Cert.split_bytes(keys):
+            for signature in self._signatures():
+                try:
+                    verified = pysequoia.verify(
+                        self.document, store=lambda _, known=certificate: [known], signature=signature
+                    )
+                except RuntimeError:
+                    continue
+                found |= {one.certificate.upper() for one in verified.valid_sigs}
+        return found
+
+    def _signatures(self) -> list[pysequoia.Sig | None]:
+        if not self.signature:
+            return [None]
+        pile = pysequoia.packet.PacketPile.from_bytes(self.signature)
+        return [pysequoia.Sig.from_bytes(bytes(packet)) for packet in pile]
+
+
+@pytest.mark.parametrize("format", list(INDEXES))
+def test_clients_are_given_indexes_signed_anew_when_keys_change(running: Product, format: str) -> None:
+    libs, index = Signed(running, format=format), INDEXES[format]
+    made = publish(format, libs.key, "hello", "1.0.0")
+    running.done(made.method, made.target, made.body, headers=made.headers)
+
+    def fetch(at: int | None = None, worker: int = 0) -> Fetched:
+        root = f"/{format}/{libs.key}" + (f"@{at}" if at is not None else "")
+        parts = []
+        for below in index:
+            reply = running.call("GET", f"{root}/{below}", worker=worker) if below else None
+            assert reply is None or reply.status == 200, (below, reply)
+            parts.append(reply.body if reply is not None else b"")
+        return Fetched(*parts)
+
+    first, before = fetch(), running.head()
+    old = libs.keys[0]
+    assert first.signers(first.keys) == {old["fingerprint"]}
+    new = libs.done("POST", f"/keys/{old['id']}/rotate")
+    both, during = fetch(), running.head()
+    assert fetch(worker=1) == both
+    assert both.signers(both.keys) == {old["fingerprint"], new["fingerprint"]}
+    assert both.signers(first.keys) == {old["fingerprint"]}, "clients that know the old key alone go on"
+    libs.end_overlap()
+    last = fetch()
+    assert fetch(worker=1) == last
+    assert last.signers(last.keys) == {new["fingerprint"]}
+    for worker in (0, 1):
+        assert fetch(before, worker) == first
+        assert fetch(during, worker) == both
+    libs.done("POST", f"/keys/{new['id']}/revoke")
+    for below in filter(None, (index.signature or index.document, index.keys)):
+        assert running.call("GET", f"/{format}/{libs.key}/{below}").status == 404
 
 
 def test_a_deleted_repository_signs_its_past_only(running: Product) -> None:
