@@ -443,3 +443,47 @@ def test_nobody_publishes_into_the_past(libs: Repository, desk: Desk) -> None:
         CARGO_REGISTRIES_THEN_TOKEN=token,
     )
     assert PAST in said
+
+
+# other registries
+
+
+def _virtual(registry: Registry, theirs: Repository) -> tuple[Repository, Repository]:
+    """A repository of ours before one that stands in for theirs, as one; and the one in its middle that asks."""
+    ours = registry.repository("cargo", ada="read write")
+    fields = {"repo_type": "remote", "upstream_url": theirs.url().rstrip("/")}
+    remote = registry.repository("cargo", settings=fields)
+    members = [{"repo_key": ours.key}, {"repo_key": remote.key}]
+    settings = {"repo_type": "virtual", "member_repos": members, "publish_to": ours.key}
+    return registry.repository("cargo", settings=settings, ada="read write"), remote
+
+
+def test_crates_of_another_registry_are_built_upon_now_and_in_the_past(
+    registry: Registry, libs: Repository, tmp_path: Path
+) -> None:
+    """Theirs depend on each other without saying where, which is then here."""
+    desk = Desk(tmp_path, libs)
+    desk.publish("deep")
+    far = 'pub fn said() -> String { format!("far {}", deep::said()) }'
+    desk.publish("far", tables='[dependencies]\ndeep = { version = "1", registry = "ours" }\n', code=far)
+    every, remote = _virtual(registry, libs)
+    desk.libs = every
+    desk.configure("ada")
+    hello = 'pub fn said() -> String { format!("hello {}", far::said()) }'
+    desk.publish(tables='[dependencies]\nfar = { version = "1", registry = "ours" }\n', code=hello)
+    app = desk.app(OURS)
+    assert desk.says(app) == "hello far deep 1.0.0"
+    then = every.now()
+    desk.libs = libs
+    desk.configure("ada")
+    for name, version in (("deep", "1.5.0"), ("hello", "1.9.0")):
+        desk.publish(name, version)
+    registry.done("POST", f"/api/v1/repositories/{remote.key}/cache/invalidate")
+    desk.libs = every
+    desk.configure("ada", more=_then(every, then))
+    assert desk.says(desk.app(OURS)) == "hello far deep 1.5.0", "the name is ours, whatever they publish by it"
+    assert desk.says(desk.app(OURS.replace("ours", "then"))) == "hello far deep 1.0.0"
+    desk.forget()
+    assert desk.says(app, "--locked") == "hello far deep 1.0.0"
+    desk.until_found("deep")
+    assert re.search(r'deep = "1\.5\.0"', desk.cargo("search", "--registry", "ours", "deep"))

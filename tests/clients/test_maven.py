@@ -293,3 +293,36 @@ def test_a_plugin_is_found_by_its_prefix(desk: Desk, libs: Repository) -> None:
     desk.configure(ada.name, ada.password, plugins_from=libs.url(), group="com.acme.tools")
     said = desk.mvn("hello:nothing", fails=True)
     assert "Could not find goal 'nothing' in plugin com.acme.tools:hello-maven-plugin:1.0" in said
+
+
+def put(libs: Repository, version: str, mark: str, artifact: str = "demo") -> None:
+    """A release, without Maven."""
+    base, ada = f"com/acme/{artifact}/{version}/{artifact}-{version}", libs.registry.person("ada")
+    files = {"jar": make.jar({"mark.txt": mark}), "pom": make.pom("com.acme", artifact, version)}
+    for extension, content in files.items():
+        assert libs.registry.call("PUT", libs.path(f"{base}.{extension}"), content, auth=ada).status == 201
+
+
+def test_artifacts_of_another_repository_are_resolved_beside_ours(desk: Desk, libs: Repository) -> None:
+    registry = libs.registry
+    ours = registry.repository("maven", ada="read write")
+    fields = {"repo_type": "remote", "upstream_url": libs.url().rstrip("/")}
+    remote = registry.repository("maven", settings=fields)
+    members = [{"repo_key": ours.key}, {"repo_key": remote.key}]
+    settings = {"repo_type": "virtual", "member_repos": members, "publish_to": ours.key}
+    every = registry.repository("maven", settings=settings, ada="read write")
+    put(libs, "1.0.0", "theirs")
+    put(libs, "9.0.0", "evil", artifact="mine")
+    desk.deploy(every.url(), "1.0.0", "ours", artifact="mine")
+    desk.forget()
+    assert desk.resolved(every.url(), "[1.0,1.9]") == "demo-1.0.0.jar"
+    assert desk.fetched("1.0.0") == make.jar({"mark.txt": "theirs"})
+    desk.get(every.url(), "LATEST", artifact="mine")
+    assert desk.fetched("1.0.0", "mine") == make.jar({"mark.txt": "ours"})
+    then = every.now()
+    put(libs, "1.1.0", "theirs")
+    registry.done("POST", f"/api/v1/repositories/{remote.key}/cache/invalidate")
+    desk.forget()
+    assert desk.resolved(every.url(), "[1.0,1.9]") == "demo-1.1.0.jar"
+    desk.forget()
+    assert desk.resolved(every.url(then), "[1.0,1.9]") == "demo-1.0.0.jar"
