@@ -25,7 +25,9 @@ class Page(msgspec.Struct, frozen=True):
     next_cursor: str | None = None
 
 
-class _Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One entry of a listing. folder: it has nothing but a name."""
+
     name: str
     folder: bool
     size: int | None = None
@@ -33,10 +35,17 @@ class _Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     modified: datetime | None = None
     content_type: str | None = None
 
+    @property
+    def key(self) -> str:
+        """Its place in the order of a directory: the name, with a slash after a folder's."""
+        return f"{self.name}/" if self.folder else self.name
 
-class _Listing(msgspec.Struct, frozen=True, omit_defaults=True):
+
+class Listing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Some entries of a directory as they are shown. See Page."""
+
     path: str
-    children: list[_Entry]
+    children: list[Entry]
     next_cursor: str | None = None
 
 
@@ -55,12 +64,35 @@ class FileInfo(msgspec.Struct, frozen=True):
     properties: Mapping[str, tuple[str, ...]]
 
 
-def listing_json(page: Page) -> bytes:
+def listing_of(page: Page) -> Listing:
+    """What is shown of a page."""
+    return Listing(page.path, [_entry(child) for child in page.children], page.next_cursor)
+
+
+def all_listings(listings: Sequence[Listing], limit: int = MAX_ENTRIES) -> Listing:
+    """The listings of one directory in several repositories, from the same place on: each entry once, the first's."""
+    found: dict[str, Entry] = {}
+    for listing in listings:
+        for entry in listing.children:
+            found.setdefault(entry.key, entry)
+    ends = [listing.next_cursor for listing in listings if listing.next_cursor is not None]
+    # Behind the end of a listing that goes on, it may have what the others have not.
+    keys = sorted(key for key in found if not ends or key <= min(ends))
+    cursor = keys[limit - 1] if len(keys) > limit else min(ends, default=None)
+    return Listing(listings[0].path, [found[key] for key in keys[:limit]], cursor)
+
+
+def listing_json(listing: Listing) -> bytes:
     """`{"path","children":[{"name","folder","size","sha256","modified","content_type"}],"next_cursor"}`."""
-    return _encode(_Listing(page.path, [_entry(child) for child in page.children], page.next_cursor))
+    return _encode(listing)
 
 
-def listing_html(page: Page, query: str = "") -> bytes:
+def read_listing(body: bytes) -> Listing:
+    """What `listing_json` wrote."""
+    return msgspec.json.decode(body, type=Listing)
+
+
+def listing_html(page: Listing, query: str = "") -> bytes:
     """A page with one link a line, in the manner of Apache: relative, a slash behind folders, then date and size.
 
     query: further parameters of the link to the next page, each with `&` before it.
@@ -99,11 +131,11 @@ def file_info(row: ArtifactRow, uri: str) -> FileInfo:
     )
 
 
-def _entry(child: Child) -> _Entry:
+def _entry(child: Child) -> Entry:
     row = child.artifact
     if row is None:
-        return _Entry(child.name, folder=True)
-    return _Entry(
+        return Entry(child.name, folder=True)
+    return Entry(
         child.name,
         folder=False,
         size=row.size_bytes,
@@ -113,10 +145,9 @@ def _entry(child: Child) -> _Entry:
     )
 
 
-def _line(child: Child) -> str:
-    row = child.artifact
-    link = f'<a href="{quote(child.name, safe="")}{"/" if row is None else ""}">{html.escape(child.key)}</a>'
-    padding = " " * max(1, 52 - len(child.key))
-    if row is None:
+def _line(entry: Entry) -> str:
+    link = f'<a href="{quote(entry.name, safe="")}{"/" if entry.folder else ""}">{html.escape(entry.key)}</a>'
+    padding = " " * max(1, 52 - len(entry.key))
+    if entry.modified is None:
         return f"{link}{padding}{'-':>16} {'-':>12}"
-    return f"{link}{padding}{row.published_at:%Y-%m-%d %H:%M} {row.size_bytes:>12}"
+    return f"{link}{padding}{entry.modified:%Y-%m-%d %H:%M} {entry.size:>12}"

@@ -11,7 +11,15 @@ from application.formats.generic import properties
 from application.formats.generic.addresses import address_of, count_of, flag, has, with_slash
 from application.formats.generic.digests import digest_of
 from application.formats.generic.entries import entry_of
-from application.formats.generic.index import MAX_ENTRIES, Page, checksum_list, listing_html, listing_json
+from application.formats.generic.index import (
+    MAX_ENTRIES,
+    Listing,
+    Page,
+    checksum_list,
+    listing_html,
+    listing_json,
+    listing_of,
+)
 from application.wire import Answer, AnyAnswer, Call, Document, DocumentKey, File, Request
 from domain.artifact import ArtifactNotFound, RevisionNotFound
 from domain.errors import Invalid
@@ -68,11 +76,15 @@ def get_listing(call: Call) -> AnyAnswer:
         return Answer(status=301, headers=(("location", with_slash(request)),))
     if has(request, "properties"):
         raise Invalid("directories have no properties")
-    page = read_page(call, address.path)
+    return shown(request, listing_of(read_page(call, address.path)))
+
+
+def shown(request: Request, listing: Listing) -> Document:
+    """A listing in the form that the request asks for."""
     if _wants_json(request):
-        return Document(body=listing_json(page), media_type="application/json", headers=_VARY)
+        return Document(body=listing_json(listing), media_type="application/json", headers=_VARY)
     kept = "".join(f"&{key}={value}" for key, value in request.query if key in {"deep", "depth", "limit"})
-    return Document(body=listing_html(page, kept), media_type="text/html; charset=utf-8", headers=_VARY)
+    return Document(body=listing_html(listing, kept), media_type="text/html; charset=utf-8", headers=_VARY)
 
 
 def read_page(call: Call, path: str) -> Page:
@@ -139,7 +151,7 @@ def _made_file(call: Call, path: str) -> AnyAnswer | None:
     if name in {"index.json", "SHA256SUMS"}:
         page = read_page(call, directory)
         if name == "index.json":
-            return Document(body=listing_json(page), media_type="application/json")
+            return Document(body=listing_json(listing_of(page)), media_type="application/json")
         rows = [child.artifact for child in page.children if child.artifact is not None]
         return Document(body=checksum_list(rows, f"{directory}/" if directory else ""), media_type="text/plain")
     base, mark, entry = path.partition("!/")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from application.formats.generic import copying, properties, reading, webdav, writing
+from application.formats.generic import copying, merging, properties, reading, remote, webdav, writing
 from application.formats.generic.digests import PUBLISHED
 from application.wire import NO_BODY, Body, Handler, Needs, Route
 
@@ -15,10 +15,24 @@ _DIRECTORIES = ("/{path+}/", "/")
 
 
 def _everywhere(
-    method: str, needs: Needs, handler: Handler, body: Body = NO_BODY, *, any_format: bool = False
+    method: str,
+    needs: Needs,
+    handler: Handler,
+    body: Body = NO_BODY,
+    *,
+    any_format: bool = False,
+    remote: Handler | None = None,
 ) -> tuple[Route, ...]:
     return tuple(
-        Route(method=method, pattern=pattern, needs=needs, handler=handler, body=body, any_format=any_format)
+        Route(
+            method=method,
+            pattern=pattern,
+            needs=needs,
+            handler=handler,
+            body=body,
+            any_format=any_format,
+            remote=remote,
+        )
         for pattern in _ANYWHERE
     )
 
@@ -31,6 +45,7 @@ READS = (
         handler=reading.get_file,
         document=reading.file_key,
         any_format=True,
+        remote=remote.get_file,
     ),
     *(
         Route(
@@ -40,11 +55,13 @@ READS = (
             handler=reading.get_listing,
             document=reading.listing_key,
             any_format=True,
+            remote=remote.get_listing,
+            merge=merging.LISTINGS,
         )
         for pattern in _DIRECTORIES
     ),
-    *_everywhere("PROPFIND", "read", webdav.propfind, _TEXT, any_format=True),
-    *_everywhere("OPTIONS", "read", webdav.options, any_format=True),
+    *_everywhere("PROPFIND", "read", webdav.propfind, _TEXT, any_format=True, remote=remote.kept(webdav.propfind)),
+    *_everywhere("OPTIONS", "read", webdav.options, any_format=True, remote=remote.kept(webdav.options)),
     *_everywhere("COPY", "read", copying.copy, any_format=True),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from application.format import Mount
+from application.formats.generic import remote
 from application.formats.generic.artifactory import changing, searches, telling
 from application.formats.generic.artifactory.documents import CONTEXT, answer_error
 from application.formats.generic.digests import PUBLISHED
@@ -13,9 +14,11 @@ _BYTES = Body(kind="bytes", algorithms=PUBLISHED, announced=True)
 _TEXT = Body(kind="text", max_bytes=MAX_BODY_BYTES)
 
 
-def _any_path(method: str, needs: Needs, handler: Handler, body: Body = NO_BODY) -> tuple[Route, ...]:
+def _any_path(
+    method: str, needs: Needs, handler: Handler, body: Body = NO_BODY, remote: Handler | None = None
+) -> tuple[Route, ...]:
     return tuple(
-        Route(method=method, pattern=pattern, needs=needs, handler=handler, body=body, any_format=True)
+        Route(method=method, pattern=pattern, needs=needs, handler=handler, body=body, any_format=True, remote=remote)
         for pattern in ("/{path+}", "/{path+}/", "/")
     )
 
@@ -25,7 +28,7 @@ def _server(method: str, pattern: str, handler: ServerHandler, body: Body = NO_B
 
 
 _FILES = (
-    *_any_path("GET", "read", telling.get),
+    *_any_path("GET", "read", telling.get, remote=remote.get),
     *(
         Route(
             method="PUT",
@@ -54,7 +57,7 @@ _SERVER = (
 )
 
 _STORAGE = (
-    *_any_path("GET", "read", telling.show),
+    *_any_path("GET", "read", telling.show, remote=remote.kept(telling.show)),
     *_any_path("PUT", "write", changing.set_properties),
     *_any_path("DELETE", "write", changing.remove_properties),
 )
