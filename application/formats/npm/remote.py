@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
+from threading import BoundedSemaphore
 from typing import ClassVar
 from urllib.parse import quote, urlencode
 
@@ -47,6 +49,10 @@ INDEX = ".index"
 """Where what an upstream says is kept, apart from its tarballs."""
 
 MAX_PACKUMENT_BYTES = 128 << 20
+LARGE_BYTES = 8 << 20
+_large = BoundedSemaphore(2)
+"""Packuments above LARGE_BYTES are read two at a time: each takes some three times its size while it is."""
+
 _MAX_ANSWER_BYTES = 16 << 20
 _KEYS_SECONDS = 3600
 _MAX_SIZE = 250
@@ -189,8 +195,7 @@ def _derived(call: Call, name: NpmName, form: str, render: Callable[[Packument, 
     """A document made of the upstream's packument, without what is too young."""
     upstream, proxy, fetched = upstream_of(call), proxy_of(call), _packument(call, name)
 
-    def rendered() -> Document:
-        packument = read_packument(proxy.read(fetched, MAX_PACKUMENT_BYTES), name)
+    def shown(packument: Packument) -> Document:
         young = {
             version for version in packument.versions if is_held_back(upstream, _moment(packument.times.get(version)))
         }
@@ -199,7 +204,7 @@ def _derived(call: Call, name: NpmName, form: str, render: Callable[[Packument, 
         return render(without(packument, young), source_url(fetched))
 
     key = f"{form} {name} {gate_key(upstream)} {call.request.repository_url}"
-    return proxy.document(call, [fetched], key, rendered)
+    return proxy.document(call, [fetched], key, lambda: _read(proxy, fetched, name, shown))
 
 
 def _whole(
@@ -240,14 +245,22 @@ def _packument(call: Call, name: NpmName) -> Fetched:
     return proxy_of(call).fetch(call, resource)
 
 
+def _read(proxy: Proxy, fetched: Fetched, name: NpmName, use: Callable[[Packument], Document]) -> Document:
+    """What becomes of the packument."""
+    with _large if fetched.row.size_bytes > LARGE_BYTES else nullcontext():
+        return use(read_packument(proxy.read(fetched, MAX_PACKUMENT_BYTES), name))
+
+
 def _tarballs(call: Call, name: NpmName) -> list[Tarball]:
     """The files of the package, kept apart from the packument, which may be hundreds of times as large."""
     proxy, fetched, documents = proxy_of(call), _packument(call, name), call.services.documents
 
-    def render() -> Document:
-        packument = read_packument(proxy.read(fetched, MAX_PACKUMENT_BYTES), name)
+    def listed(packument: Packument) -> Document:
         body = msgspec.json.encode(tarballs(packument, source_url(fetched)))
         return Document(body=body, media_type=FULL_TYPE)
+
+    def render() -> Document:
+        return _read(proxy, fetched, name, listed)
 
     if documents is None:
         body = render().body
