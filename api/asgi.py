@@ -16,10 +16,11 @@ import msgspec
 from api.answers import Headers, Send, encoded, send_answer
 from api.bodies import Intake, Patience, Receive, check_framing
 from api.errors import error_body, error_headers, status_of
+from api.exchange import AnswerBroken, Exchange
 from api.forgery import refuse_forged
 from api.incoming import Incoming, Proxies, read_scope
 from api.locks import Locks, SetupRequired
-from api.wire import AnswerBroken, Exchange, Wire
+from api.wire import Wire
 from application.access import Access
 from application.wire import Answer
 from domain.errors import RegistryError, Unauthenticated

@@ -12,8 +12,8 @@ from litestar.types import Receive, Scope, Send
 
 from api.app import App
 from api.bodies import ClientGone, Intake, Received, drain, receive_body
+from api.exchange import Exchange
 from api.http.given import AnyRequest
-from api.wire import Exchange
 from application.resolving import Resolved
 from application.uploading.digest_headers import announced_digests, verify_digests
 from application.wire import Body, File

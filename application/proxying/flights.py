@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Executor
 from typing import BinaryIO, Generic, TypeVar
 
-from domain.errors import BadGateway
+from domain.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -73,11 +73,22 @@ class Flight(Generic[T]):
                 self._changed.wait()
             return not self._done
 
-    def follow(self) -> Iterator[bytes]:
-        """The bytes as they come; the last ones only when all were verified. Raises when they are not good."""
-        if self._open is None:
-            raise BadGateway("nothing is coming")
-        with self._open() as growing:
+    def follow(self) -> Iterator[bytes] | None:
+        """The bytes as they come; the last ones only when all were verified. Raises when they are not good.
+
+        None when there is nothing to follow any more: the result says what came of it.
+        """
+        with self._changed:
+            if self._done or self._open is None:
+                return None
+            try:
+                growing = self._open()
+            except Unavailable:  # it was kept, or given up, this moment
+                return None
+        return self._follow(growing)
+
+    def _follow(self, growing: BinaryIO) -> Iterator[bytes]:
+        with growing:
             held = b""
             while True:
                 with self._changed:

@@ -124,7 +124,8 @@ class GrowingWriter(SpoolWriter, Protocol):
 
     def reader(self) -> BinaryIO:
         """What was written so far, for another thread; what comes later appears in it by and by, at the latest when
-        `finish` returns. It can be read to its end also after the file was kept or discarded.
+        `finish` returns. It can be read to its end also after the file was kept or discarded; it cannot be opened then
+        any more (FileNotFoundError).
         """
 
 

@@ -178,8 +178,9 @@ class Proxy:
         if found is None:
             flight = self._flights.join((call.content, resource.path), partial(self._fly, call, resource))
             large = flight.begun() and (flight.size_bytes is None or flight.size_bytes > WAIT_BYTES)
-            if large and not call.repository.settings.record_access:
-                return _following(call, resource, flight)
+            followed = flight.follow() if large and not call.repository.settings.record_access else None
+            if followed is not None:
+                return _following(call, resource, flight, followed)
             found = flight.result()
         return self.sent(found, resource)
 
@@ -403,12 +404,12 @@ def open_secret(seals: PersonalData, repository: UUID, sealed: str) -> str:
     return (seals.open(repository, b64decode(sealed)) or b"").decode()
 
 
-def _following(call: Call, resource: Resource, flight: Flight[Fetched]) -> Stream:
+def _following(call: Call, resource: Resource, flight: Flight[Fetched], followed: Iterator[bytes]) -> Stream:
     headers = [_status_text("fwd=miss; stored")]
     if flight.size_bytes is not None:
         headers.append(("content-length", str(flight.size_bytes)))
     return Stream(
-        chunks=flight.follow(),
+        chunks=followed,
         media_type=flight.media_type,
         headers=tuple(headers),
         artifact=artifact_id(call.content, resource.path),

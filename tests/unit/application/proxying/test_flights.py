@@ -4,10 +4,12 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from application.proxying.flights import Flight, Flights
+from domain.errors import Unavailable
 
 SECONDS = 20
 
@@ -65,6 +67,7 @@ def test_bytes_are_followed_as_they_come_and_the_last_ones_wait_for_the_verdict(
     flight = flights.join("key", fetch)
     assert flight.begun()
     followed = flight.follow()
+    assert followed is not None
     received = next(followed)
     assert 0 < len(received) < 300_000
     more.set()
@@ -85,11 +88,46 @@ def test_what_turns_out_bad_never_comes_whole(threads: ThreadPoolExecutor, tmp_p
     flight = flights.join("key", fetch)
     with pytest.raises(ValueError, match="wrong digest"):
         flight.result()
-    with pytest.raises(ValueError, match="wrong digest"):
-        next(flight.follow())
+    assert flight.follow() is None
 
 
 def test_one_that_ends_before_any_byte_has_not_begun(threads: ThreadPoolExecutor) -> None:
     flight = Flights[int](threads).join("key", lambda _: 1)
     flight.result()
     assert not flight.begun()
+
+
+def test_who_is_late_is_told_to_take_the_result(threads: ThreadPoolExecutor) -> None:
+    go = threading.Event()
+
+    def moved() -> BinaryIO:
+        raise Unavailable("it was kept under its digest this moment")
+
+    def fetch(flight: Flight[int]) -> int:
+        flight.begin(moved, 10, "text/plain")
+        assert go.wait(SECONDS)
+        return 7
+
+    flight = Flights[int](threads).join("key", fetch)
+    assert flight.begun()
+    assert flight.follow() is None
+    go.set()
+    assert flight.result() == 7
+
+
+def test_a_verdict_that_comes_late_ends_the_bytes(threads: ThreadPoolExecutor, tmp_path: Path) -> None:
+    path, go = tmp_path / "growing", threading.Event()
+    path.write_bytes(b"x" * 1000)
+
+    def fetch(flight: Flight[int]) -> int:
+        flight.begin(lambda: path.open("rb"), 1000, "text/plain")
+        assert go.wait(SECONDS)
+        raise ValueError("wrong digest")
+
+    followed = Flights[int](threads).join("key", fetch)
+    assert followed.begun()
+    pieces = followed.follow()
+    assert pieces is not None
+    go.set()
+    with pytest.raises(ValueError, match="wrong digest"):
+        next(pieces)
