@@ -7,6 +7,7 @@ import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
+from threading import RLock
 from typing import BinaryIO, Self
 
 from application.ports import Spooled
@@ -56,6 +57,7 @@ class FolderSpoolWriter:
         self._max_bytes = max_bytes
         self._pending = bytearray()
         self._descriptor: int | None = None
+        self._opening = RLock()
         self._finished = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -83,18 +85,19 @@ class FolderSpoolWriter:
         if self._finished:
             raise ValueError("the body is already complete")
         self._flush()
-        with storage_faults("store an upload"):
+        with self._opening, storage_faults("store an upload"):
             descriptor = self._open()
             os.fsync(descriptor)
             os.close(descriptor)
             self._descriptor = None
-        self._finished = True
+            self._finished = True
         return Spooled(path=self._path, size_bytes=self._hasher.size_bytes, digests=self._hasher.digests())
 
     def reader(self) -> BinaryIO:
-        """See SpoolWriter."""
-        with storage_faults("read an upload"):
-            self._open()
+        """See GrowingWriter. Raises FileNotFoundError once the file was kept or discarded."""
+        with self._opening, storage_faults("read an upload", absence=True):
+            if not self._finished:
+                self._open()
             return self._path.open("rb")
 
     def __enter__(self) -> Self:
@@ -112,10 +115,11 @@ class FolderSpoolWriter:
             self._path.unlink()
 
     def _open(self) -> int:
-        if self._descriptor is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._descriptor = os.open(self._path, flags, 0o600)
-        return self._descriptor
+        with self._opening:
+            if self._descriptor is None:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                self._descriptor = os.open(self._path, flags, 0o600)
+            return self._descriptor
 
     def _flush(self) -> None:
         if self._pending:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from application.ports import Spool
 from domain.errors import TooLarge, Unavailable
-from infrastructure.blobs.spool import FolderSpool
+from infrastructure.blobs.spool import FolderSpool, FolderSpoolWriter
 from tests.fakes.blobs import MemorySpool
 
 KIBIBYTE = 1024
@@ -168,3 +170,30 @@ def test_what_a_crash_left_is_swept_after_a_day(tmp_path: Path) -> None:
     assert FolderSpool(tmp_path).swept == 1
 
     assert {path.name for path in tmp_path.iterdir()} == {"recent.part", "notes.txt", "directory.part"}
+
+
+def test_what_comes_in_is_read_meanwhile_and_until_it_is_taken_away(tmp_path: Path) -> None:
+    spool = FolderSpool(tmp_path)
+    with spool.create() as writer:
+        with writer.reader() as early:
+            writer.write(b"what came")
+            spooled = writer.finish()
+            assert early.read() == b"what came"
+        with writer.reader() as late:
+            spool.discard(spooled)
+            assert late.read() == b"what came"
+        with pytest.raises(FileNotFoundError):
+            writer.reader()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_begin_to_read_at_once(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def read(writer: FolderSpoolWriter) -> bytes:
+        together.wait()
+        with writer.reader() as file:
+            return file.read()
+
+    with FolderSpool(tmp_path).create() as writer, ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(read, [writer] * 8)) == {b""}
