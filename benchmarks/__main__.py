@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from benchmarks.figures import Figure, report
 
 NAMES = (
-    "hot_path", "serving", "publishing", "transfers", "proxying", "memory", "log", "read_models", "blobs", "merkle", "rpm_index", "peers",
+    "hot_path", "serving", "publishing", "transfers", "proxying", "memory", "log", "read_models", "blobs", "merkle", "debian_index", "rpm_index", "peers",
 )  # fmt: skip
 """Modules with a function `figures`, in the order they are run."""
 

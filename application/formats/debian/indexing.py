@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import lzma
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import IO, Protocol
+from uuid import UUID
 
 import zstandard
 from isal import isal_zlib
 
-from application.catalogue import ArtifactRow
+from application.catalogue import ArtifactRow, Catalogue
 from application.formats.debian.contents import ContentsIndex
 from application.formats.debian.index import (
     DEFAULT_ARCHITECTURES,
@@ -26,7 +27,7 @@ from application.formats.debian.index import (
     packages_entry,
     sources_entry,
 )
-from application.formats.debian.names import DEFAULT_COMPONENT
+from application.formats.debian.names import DEFAULT_COMPONENT, POOL
 from application.formats.debian.stored import Facts, facts_of, paths_of, suites_of
 from application.ports import BlobStore, Spool, SpoolWriter
 
@@ -37,6 +38,7 @@ INLINE_BYTES = 64 << 10
 MAX_CONTENTS_PACKAGES = 5_000
 """Suites with more packages than this have no list of files: it would have to be made anew with every publish."""
 
+_PAGE = 500
 _PART_BYTES = 256 << 10
 _COPY_BYTES = 256 << 10
 _GZIP_WBITS = 31
@@ -245,14 +247,17 @@ def index_suite(suite: str, rows: Iterable[ArtifactRow], blobs: BlobStore, spool
         return indexer.finish()
 
 
-def pages(page: Callable[[str], list[ArtifactRow]], size: int) -> Iterator[ArtifactRow]:
-    """All rows of a query that gives those after a path, `size` at a time."""
+def pool_rows(catalogue: Catalogue, repository: UUID, at: int) -> Iterator[ArtifactRow]:
+    """All artifacts below `pool/` at a position, by path. Pages lie between known paths: each is found by the index,
+    however much there is behind it.
+    """
+    prefix = f"{POOL}/"
+    paths = [path for path, _ in catalogue.outline(repository, prefix, at)]
     after = ""
-    while rows := page(after):
-        yield from rows
-        if len(rows) < size:
-            return
-        after = rows[-1].path
+    for start in range(0, len(paths), _PAGE):
+        upto = paths[min(start + _PAGE, len(paths)) - 1]
+        yield from catalogue.artifacts_below(repository, prefix, at, after=after, upto=upto, limit=_PAGE)
+        after = upto
 
 
 def _entry(row: ArtifactRow) -> PoolEntry:

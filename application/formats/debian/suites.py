@@ -8,10 +8,10 @@ from datetime import datetime
 
 import msgspec
 
-from application.catalogue import TREE_SCOPE, ArtifactRow
+from application.catalogue import TREE_SCOPE
 from application.finding import ArtifactFilter
 from application.formats.debian.index import BY_HASH, Indexes, IndexFile
-from application.formats.debian.indexing import index_suite, pages
+from application.formats.debian.indexing import index_suite, pool_rows
 from application.formats.debian.names import POOL, SuiteNotFound, checked_suite
 from application.formats.debian.stored import DISTRIBUTION
 from application.wire import Call, Document
@@ -20,7 +20,6 @@ from domain.errors import NotFound
 GENERATIONS = 8
 """How many earlier revisions are looked through for an index that nobody remembers having made."""
 
-_PAGE = 1_000
 _MSGPACK = "application/vnd.msgpack"
 _DIGEST = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?\Z")
 
@@ -92,14 +91,8 @@ def _make(call: Call, suite: str, revision: int) -> Document:
 
 def _index(call: Call, suite: str, revision: int) -> Indexes:
     services = call.services
-    return index_suite(suite, _rows(call, revision), services.blobs, services.spool)
-
-
-def _rows(call: Call, revision: int) -> Iterator[ArtifactRow]:
-    catalogue = call.services.catalogue
-    return pages(
-        lambda after: catalogue.artifacts_below(call.content, f"{POOL}/", revision, after=after, limit=_PAGE), _PAGE
-    )
+    rows = pool_rows(services.catalogue, call.content, revision)
+    return index_suite(suite, rows, services.blobs, services.spool)
 
 
 def _is_named(call: Call, suite: str, revision: int) -> bool:
