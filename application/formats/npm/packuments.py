@@ -266,7 +266,7 @@ def _address(base_url: str, reference: str) -> str:
     try:
         address = urljoin(base_url, reference)
         parts = urlsplit(address)
-        fits = bool(reference) and parts.scheme in {"http", "https"} and bool(parts.hostname)
+        fits = bool(reference) and parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return ""
-    return address if fits and address.isprintable() and " " not in address else ""
+    return address if fits and address.isascii() and address.isprintable() and " " not in address else ""
