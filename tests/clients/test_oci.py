@@ -194,6 +194,23 @@ def test_the_past_is_pulled_from_a_snapshot(ada: Desk, registry: Registry, libs:
     assert "DENIED" in refused
 
 
+def test_images_come_through_a_virtual_repository(ada: Desk, registry: Registry, libs: Repository) -> None:
+    ada.crane("append", "-f", str(ada.layer("upstream")), "-t", f"{ada.name(libs)}/img:1")
+    mirror = registry.repository(
+        "oci", "v2", settings={"repo_type": "remote", "upstream_url": f"{registry.url}/v2/{libs.key}"}
+    )
+    own = registry.repository("oci", "v2", ada="read write")
+    members = [{"repo_key": own.key}, {"repo_key": mirror.key}]
+    both = registry.repository("oci", "v2", settings={"repo_type": "virtual", "member_repos": members})
+    ada.crane("append", "-f", str(ada.layer("own")), "-t", f"{ada.name(own)}/ours:1")
+    for image in ("img", "ours"):
+        ada.crane("pull", f"{ada.name(both)}/{image}:1", f"{image}.tar")
+        assert ada.crane("ls", f"{ada.name(both)}/{image}").split() == ["1"]
+    assert ada.crane("digest", f"{ada.name(both)}/img:1") == ada.crane("digest", f"{ada.name(libs)}/img:1")
+    refused = ada.crane("append", "-f", str(ada.layer("no")), "-t", f"{ada.name(mirror)}/img:2", fails=True)
+    assert "DENIED" in refused or "UNSUPPORTED" in refused
+
+
 # skopeo
 
 

@@ -239,6 +239,16 @@ def test_what_the_upstream_has_not_is_not_there(world: World) -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["/tools", "/v2/tools", "/sub/v2/tools"])
+def test_a_path_in_the_address_is_a_part_of_the_names(world: World, path: str) -> None:
+    world.hub.needs_token = False
+    sample = make.image("below")
+    world.hub.gives(sample, "1")
+    world.hub.put("/sub/v2/tools/hello/manifests/1", sample.manifest, make.OCI_MANIFEST)
+    key = world.remote(upstream_url=world.hub.upstream.url + path)
+    assert world.get(f"{key}/hello/manifests/1").body == sample.manifest
+
+
 def test_long_lists_are_read_to_their_end(world: World) -> None:
     every = [f"v{number:04}" for number in range(120)]
 

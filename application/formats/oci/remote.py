@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -32,7 +32,7 @@ from application.formats.oci.reading import page_size, referrers_document, tags_
 from application.formats.oci.stored import BlobUnknown, ManifestUnknown, NameUnknown
 from application.ports import Spooled
 from application.proxying.ports import UpstreamRefused
-from application.proxying.proxy import Fetched, Proxy
+from application.proxying.proxy import Fetched, Proxy, upstream_of
 from application.proxying.resources import Resource
 from application.wire import AnyAnswer, Call, Document, File, Stream
 from domain.errors import NotAllowed, NotFound
@@ -56,7 +56,7 @@ def get_blob(call: Call) -> AnyAnswer:
     image, digest = image_in(call.request), digest_in(call.request)
     resource = Resource(
         path=blob_path(image, digest),
-        url=_url(image, f"blobs/{digest}"),
+        url=_url(call, image, f"blobs/{digest}"),
         lifetime="immutable",
         digests={digest.algorithm: digest.hex},
         algorithms=digest.further,
@@ -77,7 +77,7 @@ def get_manifest(call: Call) -> AnyAnswer:
     with _absent_as(ManifestUnknown(image, str(reference))):
         if isinstance(reference, Digest):
             return _as_image(_by_digest(call, image, reference), reference)
-        resource = _tag_resource(image, reference)
+        resource = _tag_resource(call, image, reference)
         fetched = proxy_of(call).fetch(call, resource)
         return _as_image(proxy_of(call).sent(fetched, resource), Digest("sha256", fetched.row.sha256))
 
@@ -119,7 +119,7 @@ def proxy_of(call: Call) -> Proxy:
 def _by_digest(call: Call, image: ImageName, digest: Digest) -> File | Stream:
     resource = Resource(
         path=manifest_path(image, digest),
-        url=_url(image, f"manifests/{digest}"),
+        url=_url(call, image, f"manifests/{digest}"),
         lifetime="immutable",
         accept=_ACCEPT,
         digests={digest.algorithm: digest.hex},
@@ -152,7 +152,7 @@ def _tag_lists(call: Call, image: ImageName) -> Iterator[Fetched]:
         after = f"&last={quote(last, safe='')}" if last else ""
         resource = Resource(
             path=f"{INDEX}/{image}/tags/{last or '-'}",
-            url=_url(image, f"tags/list?n={PAGE_TAGS}{after}"),
+            url=_url(call, image, f"tags/list?n={PAGE_TAGS}{after}"),
             lifetime="mutable",
             max_bytes=MAX_LIST_BYTES,
             check=_check_tags,
@@ -169,14 +169,14 @@ def _tag_lists(call: Call, image: ImageName) -> Iterator[Fetched]:
 def _referrers_of(call: Call, image: ImageName, subject: Digest) -> Fetched | None:
     resource = Resource(
         path=f"{INDEX}/{image}/referrers/{subject}",
-        url=_url(image, f"referrers/{subject}"),
+        url=_url(call, image, f"referrers/{subject}"),
         lifetime="mutable",
         accept=OCI_INDEX,
         max_bytes=MAX_LIST_BYTES,
         check=_check_referrers,
         scope=_scope(image),
     )
-    instead = _tag_resource(image, Tag(f"{subject.algorithm}-{subject.hex[:64]}"))
+    instead = _tag_resource(call, image, Tag(f"{subject.algorithm}-{subject.hex[:64]}"))
     for wanted in (resource, instead):
         try:
             with _absent_as(NameUnknown(image)):
@@ -186,10 +186,10 @@ def _referrers_of(call: Call, image: ImageName, subject: Digest) -> Fetched | No
     return None
 
 
-def _tag_resource(image: ImageName, tag: Tag) -> Resource:
+def _tag_resource(call: Call, image: ImageName, tag: Tag) -> Resource:
     return Resource(
         path=_tag_path(image, tag),
-        url=_url(image, f"manifests/{tag}"),
+        url=_url(call, image, f"manifests/{tag}"),
         lifetime="mutable",
         accept=_ACCEPT,
         max_bytes=MAX_MANIFEST_BYTES,
@@ -202,9 +202,17 @@ def _tag_path(image: ImageName, tag: str) -> str:
     return f"{INDEX}/{image}/manifests/{tag}"
 
 
-def _url(image: ImageName, rest: str) -> str:
+def _url(call: Call, image: ImageName, rest: str) -> str:
+    """Where something is at the upstream. A path in the upstream's address is a part of the names there, as clients
+    would write it; one with `v2` in it is the whole way to them.
+    """
     if image == ROOT_IMAGE:
         raise NameUnknown("at the upstream without a name")
+    address = urlsplit(upstream_of(call).url)
+    if PREFIX in address.path.split("/"):
+        return f"{image}/{rest}"
+    if address.path:
+        return f"{address.scheme}://{address.netloc}/{PREFIX}{address.path}/{image}/{rest}"
     return f"{PREFIX}/{image}/{rest}"
 
 
