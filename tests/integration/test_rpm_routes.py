@@ -20,7 +20,7 @@ REPO = "{http://linux.duke.edu/metadata/repo}"
 COMMON = "{http://linux.duke.edu/metadata/common}"
 MODULES = b"---\ndocument: modulemd-defaults\nversion: 1\ndata:\n  module: demo\n"
 UPDATES = b'<?xml version="1.0"?><updates><update type="security"><id>AK-1</id></update></updates>'
-COMPS = b'<?xml version="1.0"?><comps><group><id>core</id></group></comps>'
+COMPS = b'<?xml version="1.0"?><!DOCTYPE comps PUBLIC "-//Red Hat//DTD Comps info//EN" "comps.dtd"><comps><group><id>core</id></group></comps>'
 _numbers = count(1)
 
 

@@ -13,10 +13,12 @@ from application.formats.rpm.memory import Memory
 from application.formats.rpm.names import named_package
 from application.formats.rpm.upstream import MAX_REPOMD, Data, read_packages, read_repomd, unpacked
 from application.ports import Spooled
-from application.proxying.proxy import Fetched, Proxy
+from application.proxying.asking import host_of
+from application.proxying.ports import UpstreamLied
+from application.proxying.proxy import Fetched, Proxy, upstream_of
 from application.proxying.resources import Resource
 from application.wire import AnyAnswer, Call
-from domain.errors import NotAllowed, NotFound
+from domain.errors import Invalid, NotAllowed, NotFound
 
 INDEX = ".index/"
 """Where what an upstream says is kept, apart from its packages."""
@@ -184,9 +186,12 @@ def _locations(call: Call) -> dict[str, Located]:
 
 
 def _located(call: Call, fetched: Fetched, data: Data) -> Iterator[tuple[str, Located]]:
-    with call.services.blobs.open(fetched.row.sha256) as file:
-        for told in read_packages(unpacked(file, data.href), data.href):
-            if told.href and told.digests:
-                url = f"{told.base.rstrip('/')}/{told.href}" if told.base else told.href
-                located = Located(url, told.digests, told.size_bytes, told.nevra.name, told.nevra.evr)
-                yield told.href, located
+    try:
+        with call.services.blobs.open(fetched.row.sha256) as file:
+            for told in read_packages(unpacked(file, data.href), data.href):
+                if told.href and told.digests:
+                    url = f"{told.base.rstrip('/')}/{told.href}" if told.base else told.href
+                    located = Located(url, told.digests, told.size_bytes, told.nevra.name, told.nevra.evr)
+                    yield told.href, located
+    except Invalid as fault:
+        raise UpstreamLied(host_of(upstream_of(call).url), data.href, str(fault)) from None

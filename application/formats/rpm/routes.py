@@ -23,6 +23,7 @@ from application.formats.rpm.remote import (
     remote_repomd,
     remote_signature,
 )
+from application.formats.rpm.virtual import virtual_document, virtual_key, virtual_repomd, virtual_signature
 from application.formats.rpm.writing import (
     admit_extra,
     admit_package,
@@ -48,6 +49,7 @@ ROUTES = (
         handler=get_repomd,
         document=repomd_key,
         remote=remote_repomd,
+        virtual=virtual_repomd,
     ),
     Route(
         method="GET",
@@ -56,6 +58,7 @@ ROUTES = (
         handler=get_signature,
         document=signature_key,
         remote=remote_signature,
+        virtual=virtual_signature,
     ),
     *(
         Route(
@@ -65,11 +68,26 @@ ROUTES = (
             handler=get_public_key,
             document=public_key_key,
             remote=remote_key,
+            virtual=virtual_key,
         )
         for pattern in _KEY_ADDRESSES
     ),
-    Route(method="GET", pattern="/repodata/{file}", needs="read", handler=get_document, remote=remote_document),
-    Route(method="GET", pattern="/config.repo", needs="read", handler=get_snippet, remote=get_snippet),
+    Route(
+        method="GET",
+        pattern="/repodata/{file}",
+        needs="read",
+        handler=get_document,
+        remote=remote_document,
+        virtual=virtual_document,
+    ),
+    Route(
+        method="GET",
+        pattern="/config.repo",
+        needs="read",
+        handler=get_snippet,
+        remote=get_snippet,
+        virtual=lambda call, _: get_snippet(call),
+    ),
     Route(
         method="GET",
         pattern="/{path+}",

@@ -1,8 +1,8 @@
-"""XML of strangers, element by element: no document type, no entities of theirs, nothing fetched, nothing held."""
+"""XML of strangers, element by element: no declarations, no entities of theirs, nothing fetched, nothing held."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 from xml.parsers import expat
 
 from domain.errors import Invalid
@@ -69,8 +69,9 @@ class Reader:
         except (expat.ExpatError, LookupError, ValueError) as fault:
             raise XmlInvalid(self.name, f"not well-formed XML: {fault}") from None
 
-    def _doctype(self, *_: Any) -> NoReturn:
-        self.refuse("a document type is not allowed")
+    def _doctype(self, name: str, system: str | None, public: str | None, has_declarations: int) -> None:
+        if has_declarations:  # lists of groups name a document type, and nobody has ever read it
+            self.refuse("declarations are not allowed")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self.depth += 1
