@@ -165,8 +165,8 @@ class Catalogue(Protocol):
         upto: str | None = None,
         limit: int = 1000,
     ) -> list[ArtifactRow]:
-        """Artifacts whose path starts with `prefix`, by path, after the path `after`, up to the path `upto`. The cost in
-        the past goes by what is in that range, whatever the limit is.
+        """Artifacts whose path starts with `prefix`, by path, after the path `after`, up to `upto`. In the past
+        the cost goes by what is in that range, whatever the limit is.
         """
 
     def outline(self, repository: UUID, prefix: str, at: int | None = None) -> list[tuple[str, int]]:
