@@ -17,6 +17,7 @@ from domain.errors import Invalid, RegistryError
 if TYPE_CHECKING:
     from application.catalogue import Catalogue
     from application.kinds import Part
+    from application.pointing import Pointers
     from application.services import Services
 
 ErrorDialect: TypeAlias = Callable[[Request, RegistryError, int], Answer]
@@ -65,7 +66,8 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     signed; a repository of it is made with a key of its own. spellings: a normalised name and those that clients take
     for it; who has one of them, has all. shares: whether a hosted package may be completed from remote members, because
     its owner said so. setup: what its clients are told. alike: the same text for names of which a repository has one
-    only. promotes: whether a file is complete without others of its repository.
+    only. promotes: whether a file is complete without others of its repository. pointers: tags of packages that lead to
+    others, and go with those.
     """
 
     key: str
@@ -87,6 +89,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     spellings: Callable[[str], Sequence[str]] | None = None
     alike: Callable[[str], str] | None = None
     promotes: bool = True
+    pointers: Pointers | None = None
 
 
 class Formats:

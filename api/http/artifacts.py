@@ -19,6 +19,7 @@ from api.http.transfers import Download, in_pool, receive, sent_path
 from application.catalogue import ArtifactRow
 from application.depositing import checked_artifact_path
 from application.finding import ArtifactFilter
+from application.pointing import forgotten
 from application.ports import Spooled
 from application.publishing import Target
 from application.resolving import Resolved
@@ -130,7 +131,11 @@ class ArtifactsController(Controller):
     def delete_artifact(self, app: GivenApp, meta: GivenMeta, resolved: GivenResolved, request: AnyRequest) -> None:
         """Take an artifact away. What was there can still be read `@` an earlier position."""
         row = _found(app, resolved, sent_path(request))
-        app.publishing.delete(Target(resolved.content, resolved.repository.settings, meta), [row.path])
+        target = Target(resolved.content, resolved.repository.settings, meta)
+        format_ = app.formats.by_key(resolved.repository.format)
+        pointers = None if format_ is None else format_.pointers
+        follows = None if pointers is None else forgotten(pointers, app.catalogue, target.repository, [row])
+        app.publishing.delete(target, [row.path], decision=follows)
 
     @get("/download/{artifact_path:path}", opt={"needs": "repository:read"}, sync_to_thread=True, media_type=_ANY_TYPE)
     def download(

@@ -352,3 +352,35 @@ def test_what_is_deployed_to_a_virtual_repository_goes_where_it_says(world: Repo
     remote = world.remote()
     refused = world.running.call("PUT", f"/maven/{remote}/{JAR}", jar, auth=world.running.admin)
     assert refused.status == 405
+
+
+# plugins, however they come and go
+
+
+def _prefixes(world: Repositories, key: str, group: str = "com/acme/tools") -> set[str | None] | None:
+    reply = world.get(key, f"{group}/{METADATA}")
+    if reply.status == 404:
+        return None
+    return {one.findtext("prefix") for one in ET.fromstring(reply.body).iterfind("plugins/plugin")}
+
+
+def test_a_prefix_goes_with_the_last_file_of_its_plugin_whoever_deletes_it(world: Repositories) -> None:
+    local, base = world.local(), "com/acme/tools/hello-maven-plugin/1.0/hello-maven-plugin-1.0"
+    world.deploy(local, f"{base}.jar", make.plugin_jar())
+    world.deploy(local, f"{base}-sources.jar")
+    for left, extension in (({"hello"}, ".jar"), (None, "-sources.jar")):
+        assert _prefixes(world, local) == {"hello"}
+        then = world.running.head()
+        world.running.done("DELETE", f"{API}/repositories/{local}/artifacts/{base}{extension}")
+        assert _prefixes(world, local) == left
+        assert _prefixes(world, f"{local}@{then}") == {"hello"}
+
+
+def test_a_prefix_goes_where_its_plugin_is_promoted(world: Repositories) -> None:
+    staging, local = world.repository("staging"), world.local()
+    base = "com/acme/tools/hello-maven-plugin/1.0/hello-maven-plugin-1.0"
+    world.deploy(staging, f"{base}.jar", make.plugin_jar())
+    (row,) = world.rows(staging)
+    promote = f"{API}/promotion/repositories/{staging}/artifacts/{row.id}/promote"
+    assert world.running.done("POST", promote, {"target_repository": local})["promoted"] is True
+    assert _prefixes(world, local) == {"hello"}

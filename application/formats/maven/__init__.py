@@ -2,7 +2,7 @@
 
 from application.format import Format
 from application.formats.maven.dialect import answer_error
-from application.formats.maven.publishing import ALGORITHMS, deposit
+from application.formats.maven.publishing import ALGORITHMS, deposit, plugin_prefixes
 from application.formats.maven.routes import ROUTES
 from application.formats.maven.setup import SNIPPETS
 from application.formats.maven.versions import order_key
@@ -17,5 +17,6 @@ FORMAT = Format(
     aliases=("gradle",),
     digests=ALGORITHMS,
     deposit=deposit,
+    pointers=plugin_prefixes,
     setup=SNIPPETS,
 )

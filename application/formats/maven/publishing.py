@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from uuid import UUID
 
+from application.catalogue import Catalogue
 from application.format import Deposit
 from application.formats.maven.checksums import require_announced, take_held_away
 from application.formats.maven.jars import PluginDescriptor, read_origin, read_plugin
@@ -19,14 +21,13 @@ from application.formats.maven.names import (
     parse_file,
     split_checksum,
 )
+from application.pointing import Pointer
 from application.ports import Spooled
 from application.publishing import NewFile, PackageDecision, Properties, Target
 from application.services import Services
 from domain import package
 from domain.artifact import Precondition
 from domain.errors import Invalid, TooLarge
-from domain.event import Event
-from domain.package import Package
 
 ALGORITHMS = ("md5", "sha1", "sha512")
 """Digests besides SHA-256 that clients ask for."""
@@ -99,15 +100,14 @@ def deposit(given: Deposit) -> str:
     return file.path
 
 
-def forget_plugins(target: Target, group: str, artifacts: Sequence[str]) -> PackageDecision:
-    """The decision that no prefix means these artifacts of a group any more."""
-    name = directory_package(group_directory(group))
-
-    def decide(state: Package) -> list[Event]:
-        gone = [prefix for prefix, artifact in state.tags.items() if artifact in artifacts]
-        return [event for prefix in gone for event in package.remove_tag(state, target.repository, name, prefix)]
-
-    return PackageDecision(name, decide)
+def plugin_prefixes(catalogue: Catalogue, repository: UUID, packages: Sequence[str]) -> Iterator[Pointer]:
+    """`Format.pointers`: the prefixes by which artifacts are called as plugins."""
+    for name in packages:
+        group, _, artifact = name.partition(":")
+        holder = directory_package(group_directory(group))
+        for prefix, called in catalogue.marks(repository, holder, "tag").items():
+            if called == artifact:
+                yield Pointer(holder, prefix, artifact, name)
 
 
 def _prefix_decision(target: Target, file: LayoutFile, spooled: Spooled) -> PackageDecision | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from application.catalogue import ArtifactRow
 from application.formats.maven.address import path_of, read_path
 from application.formats.maven.checksums import accept_checksum
-from application.formats.maven.names import METADATA, directory_package, group_directory, split_checksum
-from application.formats.maven.publishing import forget_plugins, publish
-from application.publishing import PackageDecision, Target
+from application.formats.maven.names import METADATA, split_checksum
+from application.formats.maven.publishing import plugin_prefixes, publish
+from application.pointing import forgotten
+from application.publishing import Target
 from application.wire import Answer, Call
 from domain.artifact import ArtifactNotFound
 from domain.errors import NotAllowed, TooLarge
@@ -53,11 +52,9 @@ def delete(call: Call) -> Answer:
         raise Derived(path)
     row = call.services.catalogue.artifact(call.content, path)
     rows = [row] if row is not None else _rows_below(call, path)
-    decisions = list(_decisions(call, rows))
-    publishing, target = call.services.publishing, _target(call)
-    publishing.delete(target, [row.path for row in rows], decision=decisions[0] if decisions else None)
-    for decision in decisions[1:]:
-        publishing.judge(target, decision)
+    target = _target(call)
+    follows = forgotten(plugin_prefixes, call.services.catalogue, target.repository, rows)
+    call.services.publishing.delete(target, [row.path for row in rows], decision=follows)
     return Answer(status=204)
 
 
@@ -72,17 +69,3 @@ def _rows_below(call: Call, path: str) -> list[ArtifactRow]:
     if len(rows) > MAX_FILES:
         raise TooLarge(f"there are more than {MAX_FILES} files below {path}; go directory by directory")
     return rows
-
-
-def _decisions(call: Call, rows: Sequence[ArtifactRow]) -> Iterator[PackageDecision]:
-    """What follows for the groups of plugins of which nothing is left."""
-    catalogue, emptied = call.services.catalogue, dict[str, list[str]]()
-    for name in sorted({row.package for row in rows if row.package}):
-        group, _, artifact = name.partition(":")
-        prefixes = catalogue.marks(call.content, directory_package(group_directory(group)), "tag")
-        if artifact not in prefixes.values():
-            continue
-        if len(catalogue.artifacts(call.content, name)) == sum(row.package == name for row in rows):
-            emptied.setdefault(group, []).append(artifact)
-    for group, artifacts in emptied.items():
-        yield forget_plugins(_target(call), group, artifacts)
