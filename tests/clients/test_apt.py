@@ -224,3 +224,27 @@ def test_files_are_found_in_what_is_not_installed(desk: Desk, libs: Repository) 
     (desk.root / "etc/apt/apt.conf.d/50apt-file.conf").write_bytes(real.read_bytes())
     desk.apt("update")
     assert desk.run("apt-file", "search", "share/doc/hello/greet").strip() == "hello: /usr/share/doc/hello/greeting"
+
+
+def test_other_archives_and_ours_are_one(desk: Desk, libs: Repository, registry: Registry) -> None:
+    """Through a remote repository with the upstream's own signature, and joined with ours under another."""
+    assert put(libs, f"{POOL}/hello_9.0-1_amd64.deb", make.deb(version="9.0-1")) == 201
+    assert put(libs, "pool/main/w/world/world_1.0-1_amd64.deb", make.deb("world", Depends="hello")) == 201
+    for name, data in make.source().items():
+        assert put(libs, f"{POOL}/{name}", data) == 201
+    upstream = {"repo_type": "remote", "upstream_url": libs.url().rstrip("/")}
+    remote = registry.repository("debian", settings=upstream)
+    desk.use(remote)
+    desk.apt("update")
+    desk.apt("install", "--download-only", "world")
+    assert desk.downloaded("world_1.0-1_amd64.deb") == make.deb("world", Depends="hello")
+    desk.apt("source", "--download-only", "hello", folder=desk.folder("sources"))
+    own = registry.repository("debian", ada="read write")
+    assert put(own, f"{POOL}/hello_1.0-1_amd64.deb", make.deb()) == 201
+    members = [{"repo_key": own.key}, {"repo_key": remote.key}]
+    every = registry.repository("debian", settings={"repo_type": "virtual", "member_repos": members})
+    desk.use(every)
+    assert "W:" not in desk.apt("update")
+    assert desk.candidates() == ["1.0-1"]
+    desk.apt("install", "world")
+    assert (desk.root / "usr/share/doc/hello/greeting").read_text() == "hello from hello \n"
