@@ -186,11 +186,11 @@ class Wire:
         self._require(exchange, principal, resolved, route.needs)
         if route.needs != "read":
             resolved.require_present()
-            if resolved.repository.kind in _HOLDING_NOTHING:
+            if resolved.shown.kind in _HOLDING_NOTHING:
                 resolved = await self._in_thread(self._kinds.written, principal, resolved)
                 self._require(exchange, principal, resolved, route.needs)
         request = msgspec.structs.replace(request, params=params, query=incoming.query())
-        if resolved.repository.kind in _HOLDING_NOTHING:
+        if resolved.shown.kind in _HOLDING_NOTHING:
             return await self._serve_call(exchange, route, request, resolved, principal)
         if route.document is not None and mounted.is_home(resolved.repository.format):
             document_key = route.document(request)
@@ -275,13 +275,13 @@ class Wire:
     async def _serve_call(
         self, exchange: Exchange, route: Route, request: Request, resolved: Resolved, principal: Principal
     ) -> int:
-        call = Call(request, resolved.repository, resolved.content, resolved.at, principal, SYSTEM, self._services)
+        call = Call(request, resolved.shown, resolved.content, resolved.at, principal, SYSTEM, self._services)
         if route.admit is not None and _is_large(exchange.incoming.headers):
             await self._in_thread(route.admit, call)
         spool = None if route.spool is None else await self._in_thread(route.spool, call)
         async with self._receive(exchange, route.body, spool) as received:
             call = msgspec.structs.replace(call, upload=received.upload, form=received.form, text=received.text)
-            patient = resolved.repository.kind in _HOLDING_NOTHING
+            patient = resolved.shown.kind in _HOLDING_NOTHING
             answer = await self._in_thread(self._handle, exchange, route, call, patient=patient)
         if isinstance(answer, Derived):
             return await self._serve_derived(exchange, answer, resolved, principal)

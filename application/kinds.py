@@ -23,13 +23,14 @@ RevisionOf = Callable[[UUID, str, int | None], int]
 
 class Part(msgspec.Struct, frozen=True):
     """A member that holds something, at the position that is read. repository: as it is now. through: the virtual ones
-    between it and the one that was asked, outermost first.
+    between it and the one that was asked, outermost first. source: of a snapshot, what it shows.
     """
 
     repository: RepositoryRow
     content: UUID
     at: int | None
     through: tuple[RepositoryRow, ...] = ()
+    source: RepositoryRow | None = None
 
 
 class Kinds:
@@ -88,7 +89,8 @@ class Kinds:
                 if len(through) < MAX_DEPTH:
                     yield from self._parts(row, at, seen, (*through, row))
             elif row.kind == "snapshot" and row.source is not None:
-                yield Part(row, row.source, row.source_position, through)
+                source = self._catalogue.repository_by_id(row.source, row.source_position)
+                yield Part(row, row.source, row.source_position, through, source)
             else:
                 yield Part(row, row.id, at, through)
 
@@ -186,7 +188,8 @@ def _from_upstream(route: Route, call: Call) -> AnyAnswer:
 def _asked(call: Call, part: Part) -> Call:
     """The same question to a member. Its answers name the addresses of the virtual repository."""
     through = (*call.through, call.repository, *part.through)
-    return msgspec.structs.replace(call, repository=part.repository, content=part.content, at=part.at, through=through)
+    repository = part.source or part.repository
+    return msgspec.structs.replace(call, repository=repository, content=part.content, at=part.at, through=through)
 
 
 def _document(answer: AnyAnswer) -> Document | None:

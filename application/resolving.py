@@ -31,11 +31,20 @@ class PastIsReadOnly(NotAllowed):
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """What an address means. repository decides who may; content and at decide what is read."""
+    """What an address means. repository decides who may; content and at decide what is read.
+
+    source: of a snapshot, what it shows, as it was.
+    """
 
     repository: RepositoryRow
     content: UUID
     at: int | None
+    source: RepositoryRow | None = None
+
+    @property
+    def shown(self) -> RepositoryRow:
+        """The repository whose kind and settings decide who answers."""
+        return self.repository if self.source is None else self.source
 
     def require_present(self, action: str = "write") -> None:
         """Refuse writes to the past; raises PastIsReadOnly. A snapshot itself can be administered."""
@@ -119,14 +128,17 @@ class Resolver:
         return moment
 
     def _present(self, row: RepositoryRow) -> Resolved:
-        if row.kind == "snapshot" and row.source is not None:
-            return Resolved(row, row.source, row.source_position)
-        return Resolved(row, row.id, None)
+        return self._shown(row, row) or Resolved(row, row.id, None)
 
     def _past(self, row: RepositoryRow, past: RepositoryRow, at: int) -> Resolved:
-        if past.kind == "snapshot" and past.source is not None:
-            return Resolved(row, past.source, past.source_position)
-        return Resolved(row, past.id, at)
+        return self._shown(row, past) or Resolved(row, past.id, at)
+
+    def _shown(self, row: RepositoryRow, snapshot: RepositoryRow) -> Resolved | None:
+        """What a snapshot shows; None for what is none."""
+        if snapshot.kind != "snapshot" or snapshot.source is None:
+            return None
+        source = self._catalogue.repository_by_id(snapshot.source, snapshot.source_position)
+        return Resolved(row, snapshot.source, snapshot.source_position, source)
 
 
 def _hidden(past: RepositoryRow) -> RepositoryRow:

@@ -77,7 +77,7 @@ def changed_settings(
 def visible_repository(app: App, principal: Principal, key: str) -> RepositoryRow:
     """The repository of that key, if the caller may know of it. Raises RepositoryNotFound."""
     resolved = app.access.resolve(principal, key)
-    if resolved is None or resolved.at is not None or not app.access.allows(principal, resolved, "read"):
+    if resolved is None or "@" in key or not app.access.allows(principal, resolved, "read"):
         raise RepositoryNotFound(key)
     return resolved.repository
 
