@@ -212,3 +212,28 @@ def test_zypper_installs(registry: Registry, repo: Repository, desk: RpmDesk) ->
     assert "ak-tool" in desk.run(*zypper, "search", "-s", "ak")
     desk.run(*zypper, "--no-gpg-checks", "install", "--download-in-advance", "ak-tool")
     assert desk.installed("suse") == ["ak-base-1.0-1.noarch", "ak-tool-1.0-1.noarch"]
+
+
+def test_other_repositories_are_installed_from_through_ours(
+    registry: Registry, repo: Repository, desk: RpmDesk
+) -> None:
+    """A virtual repository of a hosted member and a remote one, whose upstream is a repository of the same registry."""
+    ada = registry.person("ada")
+    desk.publish(repo, desk.build("ak-base"), ada)
+    desk.publish(repo, desk.build("ak-tool", "9.0"), ada)
+    remote = registry.repository("rpm", settings={"repo_type": "remote", "upstream_url": repo.url().rstrip("/")})
+    desk.configure(remote, repo_gpgcheck="1", gpgkey=f"{remote.url()}repodata/repomd.xml.key")
+    desk.dnf("install", "ak-base", root="through-remote")
+    assert desk.installed("through-remote") == ["ak-base-1.0-1.noarch"]
+    hosted = registry.repository("rpm", ada="read write")
+    desk.publish(hosted, desk.build("ak-tool", head="Requires: ak-base"), ada)
+    members = [{"repo_key": remote.key}, {"repo_key": hosted.key}]
+    virtual = registry.repository("rpm", settings={"repo_type": "virtual", "member_repos": members})
+    desk.configure(virtual, repo_gpgcheck="1", gpgkey=f"{virtual.url()}repodata/repomd.xml.key")
+    desk.dnf("--refresh", "install", "ak-tool", root="through-virtual")
+    assert desk.installed("through-virtual") == ["ak-base-1.0-1.noarch", "ak-tool-1.0-1.noarch"]
+    then = virtual.now()
+    desk.publish(hosted, desk.build("ak-tool", "2.0", head="Requires: ak-base"), ada)
+    desk.configure(virtual, baseurl=virtual.url(then))
+    desk.dnf("--refresh", "install", "ak-tool", root="past")
+    assert desk.installed("past") == ["ak-base-1.0-1.noarch", "ak-tool-1.0-1.noarch"]
