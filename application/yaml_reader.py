@@ -38,16 +38,16 @@ class YamlInvalid(Invalid):
         super().__init__(name=name[:200], problem=problem[:300])
 
 
-def parse_yaml(data: bytes, name: str) -> Tree:
+def parse_yaml(data: bytes, name: str, *, max_bytes: int = MAX_BYTES, max_nodes: int = MAX_NODES) -> Tree:
     """The only document of a YAML file; None for an empty one. name: of the file, for the message.
 
     Aliases count as what they stand for, so that a few of them cannot become a mountain. Raises YamlInvalid, and
-    nothing else, for any bytes: for more than MAX_NODES values or MAX_DEPTH within each other, for keys that are there
-    twice or are no text, for tags that are not YAML's own.
+    nothing else, for any bytes: for more than `max_nodes` values or MAX_DEPTH within each other, for keys that are
+    there twice or are no text, for tags that are not YAML's own.
     """
-    if len(data) > MAX_BYTES:
-        raise YamlInvalid(name, f"larger than {MAX_BYTES} bytes")
-    builder = _Builder(name)
+    if len(data) > max_bytes:
+        raise YamlInvalid(name, f"larger than {max_bytes} bytes")
+    builder = _Builder(name, max_nodes)
     try:
         for event in _events(data):
             builder.take(event)
@@ -86,8 +86,9 @@ class _Open:
 
 
 class _Builder:
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, max_nodes: int) -> None:
         self._name = name
+        self._max_nodes = max_nodes
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Tree, int]] = {}
         self._documents = 0
@@ -132,8 +133,8 @@ class _Builder:
         parent = self._open[-1]
         parent.count += count
         self._count = max(self._count, sum(one.count for one in self._open))
-        if self._count > MAX_NODES:
-            self._refuse(f"more than {MAX_NODES} values")
+        if self._count > self._max_nodes:
+            self._refuse(f"more than {self._max_nodes} values")
         if isinstance(parent.value, list):
             parent.value.append(value)
         elif parent.waiting:

@@ -21,7 +21,9 @@ _encode = msgspec.json.encode
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One version of a chart. facts: the JSON object of its Chart.yaml; file: the name of its archive."""
+    """One version of a chart. facts: the JSON object of its Chart.yaml; file: the name of its archive; sha256: empty
+    where an upstream does not tell it.
+    """
 
     name: str
     version: str
@@ -51,11 +53,9 @@ def render_versions(entries: Iterable[Entry]) -> bytes:
 
 def render_version(entry: Entry) -> bytes:
     """One version of a chart."""
-    added = {
-        "urls": [FOLDER + quote(entry.file, safe="")],
-        "created": _stamp(entry.created_at),
-        "digest": entry.sha256,
-    }
+    added: dict[str, object] = {"urls": [FOLDER + quote(entry.file, safe="")], "created": _stamp(entry.created_at)}
+    if entry.sha256:
+        added["digest"] = entry.sha256
     return entry.facts[:-1] + b"," + _encode(added)[1:]
 
 

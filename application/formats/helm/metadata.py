@@ -6,7 +6,7 @@ Source: https://helm.sh/docs/topics/charts/#the-chartyaml-file
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, ClassVar, Literal
 
 import msgspec
@@ -141,11 +141,16 @@ def read_files(
 
 def parse_chart(data: bytes, name: str = CHART) -> Chart:
     """Chart.yaml, with its fields checked as helm checks them. Raises as `read_chart` does."""
-    tree = _mapping(parse_yaml(data, name), name)
-    if "deprecated" in tree:
-        tree["deprecated"] = _truth(tree["deprecated"], "deprecated")
-    tree["dependencies"] = [_dependency(one) for one in _list(tree.get("dependencies"), "dependencies")]
-    chart: Chart = _converted(tree, Chart, name)
+    return chart_of(_mapping(parse_yaml(data, name), name), name)
+
+
+def chart_of(tree: Mapping[str, Any], name: str) -> Chart:
+    """What Chart.yaml says, as a tree: of text, or of JSON's values. Raises as `read_chart` does."""
+    fields = dict(tree)
+    if "deprecated" in fields:
+        fields["deprecated"] = _truth(fields["deprecated"], "deprecated")
+    fields["dependencies"] = [_dependency(one) for one in _list(fields.get("dependencies"), "dependencies")]
+    chart: Chart = _converted(fields, Chart, name)
     parse_name(chart.name)
     parse_version(chart.version)
     _check_aliases(chart.dependencies)
@@ -203,9 +208,9 @@ def _list(tree: Tree, name: str) -> list[Tree]:
     return tree or []
 
 
-def _truth(tree: Tree, name: str) -> bool:
-    if tree is None:
-        return False
+def _truth(tree: Tree | bool, name: str) -> bool:
+    if tree is None or isinstance(tree, bool):
+        return bool(tree)
     if not isinstance(tree, str) or tree.lower() not in _TRUTHS:
         raise ChartInvalid(f"{name} is true or false")
     return _TRUTHS[tree.lower()]

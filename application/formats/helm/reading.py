@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from application.catalogue import TREE_SCOPE
 from application.formats.helm.charts import asked_row, asked_rows, every_entry
-from application.formats.helm.dialect import JSON_TYPE, answer_json
-from application.formats.helm.index import INDEX_TYPE, render_charts, render_index, render_version, render_versions
+from application.formats.helm.dialect import JSON_TYPE, ChartNotFound, answer_json
+from application.formats.helm.index import (
+    INDEX_TYPE,
+    Entry,
+    render_charts,
+    render_index,
+    render_version,
+    render_versions,
+)
 from application.formats.helm.metadata import TEMPLATES, VALUES, read_files
-from application.formats.helm.names import ARCHIVE, FOLDER, PROVENANCE
+from application.formats.helm.names import ARCHIVE, FOLDER, PROVENANCE, best
 from application.formats.helm.publishing import HUB_FILE
 from application.formats.helm.stored import index_entries
 from application.wire import Answer, AnyAnswer, Call, Document, DocumentKey, File, Request
@@ -36,7 +43,7 @@ def index_key(request: Request) -> DocumentKey:
 def file_key(request: Request) -> DocumentKey | None:
     """Of a chart or its provenance; small ones are held in memory. None for the name of a chart."""
     name = request.segments[-1]
-    return DocumentKey(TREE_SCOPE, f"file {name}", shared=False) if _is_file(name) else None
+    return DocumentKey(TREE_SCOPE, f"file {name}", shared=False) if is_file(name) else None
 
 
 # handlers
@@ -51,30 +58,27 @@ def get_index(call: Call) -> Document:
 def get_file(call: Call) -> AnyAnswer:
     """GET charts/{name}: a file; or, where the API has the same address, what is told of the chart."""
     name = call.params["name"]
-    return _file(call, FOLDER + name) if _is_file(name) else get_versions(call)
+    return stored_file(call, FOLDER + name) if is_file(name) else get_versions(call)
 
 
 def get_hub_file(call: Call) -> File:
     """GET artifacthub-repo.yml."""
-    return _file(call, HUB_FILE)
+    return stored_file(call, HUB_FILE)
 
 
 def list_charts(call: Call) -> Answer:
     """GET api/charts: some charts by the order of their names, all versions of each."""
-    limit = _number(call, "limit", None, 1)
-    return _json(render_charts(every_entry(call), _number(call, "offset", 0, 0) or 0, limit))
+    return told_charts(call, every_entry(call))
 
 
 def get_versions(call: Call) -> Answer:
     """GET api/charts/{name}."""
-    rows = asked_rows(call).values()
-    return _json(render_versions(index_entries(rows, call.services.blobs)))
+    return told_versions(call, index_entries(asked_rows(call).values(), call.services.blobs))
 
 
 def get_version(call: Call) -> Answer:
     """GET api/charts/{name}/{version}."""
-    (entry,) = index_entries([asked_row(call)], call.services.blobs)
-    return _json(render_version(entry))
+    return told_version(call, index_entries(asked_rows(call).values(), call.services.blobs))
 
 
 def get_values(call: Call) -> Answer:
@@ -103,14 +107,46 @@ def get_health(call: Call) -> Answer:
     return answer_json({"healthy": True})
 
 
-# steps
+# what is told, whoever has it
 
 
-def _is_file(name: str) -> bool:
+def told_charts(call: Call, entries: Iterable[Entry]) -> Answer:
+    """Some of these charts, as the query says."""
+    limit = _number(call, "limit", None, 1)
+    return _json(render_charts(entries, _number(call, "offset", 0, 0) or 0, limit))
+
+
+def told_versions(call: Call, entries: Iterable[Entry]) -> Answer:
+    """Those of the chart that is asked for. Raises ChartNotFound."""
+    return _json(render_versions(_named(call, entries)))
+
+
+def told_version(call: Call, entries: Iterable[Entry]) -> Answer:
+    """The one that is asked for: a version, `latest`, or the best that a constraint admits. Raises ChartNotFound."""
+    found = {entry.version: entry for entry in _named(call, entries)}
+    version = best(found, call.params["version"])
+    if version is None:
+        raise ChartNotFound
+    return _json(render_version(found[version]))
+
+
+def is_file(name: str) -> bool:
+    """Whether the last segment of an address is a file's, and not the name of a chart."""
     return name.endswith((ARCHIVE, ARCHIVE + PROVENANCE))
 
 
-def _file(call: Call, path: str) -> File:
+def _named(call: Call, entries: Iterable[Entry]) -> list[Entry]:
+    found = [entry for entry in entries if entry.name == call.params["name"]]
+    if not found:
+        raise ChartNotFound
+    return found
+
+
+# steps
+
+
+def stored_file(call: Call, path: str) -> File:
+    """What is at a path of the repository. Raises ArtifactNotFound."""
     row = call.services.catalogue.artifact(call.content, path, call.at)
     if row is None:
         raise ArtifactNotFound(path)

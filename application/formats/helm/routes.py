@@ -6,7 +6,7 @@ Source: https://chartmuseum.com/docs/#server-info, https://helm.sh/docs/topics/c
 
 from __future__ import annotations
 
-from application.formats.helm import reading, writing
+from application.formats.helm import reading, remote, virtual, writing
 from application.wire import Body, Route
 
 _UPLOAD = Body(kind="either")
@@ -18,6 +18,8 @@ _FILES = (
         needs="read",
         handler=reading.get_index,
         document=reading.index_key,
+        remote=remote.get_index,
+        virtual=virtual.get_index,
     ),
     Route(
         method="GET",
@@ -25,19 +27,44 @@ _FILES = (
         needs="read",
         handler=reading.get_file,
         document=reading.file_key,
+        remote=remote.get_file_or_versions,
+        virtual=virtual.get_file,
     ),
     Route(method="GET", pattern="/artifacthub-repo.yml", needs="read", handler=reading.get_hub_file),
-    Route(method="GET", pattern="/info", needs="read", handler=reading.get_info),
-    Route(method="GET", pattern="/health", needs="read", handler=reading.get_health),
+    *(
+        Route(method="GET", pattern=pattern, needs="read", handler=handler, remote=handler)
+        for pattern, handler in (("/info", reading.get_info), ("/health", reading.get_health))
+    ),
 )
 
 
 def _api(root: str) -> tuple[Route, ...]:
     chart, version = f"{root}/charts/{{name}}", f"{root}/charts/{{name}}/{{version}}"
     return (
-        Route(method="GET", pattern=f"{root}/charts", needs="read", handler=reading.list_charts),
-        Route(method="GET", pattern=chart, needs="read", handler=reading.get_versions),
-        Route(method="GET", pattern=version, needs="read", handler=reading.get_version),
+        Route(
+            method="GET",
+            pattern=f"{root}/charts",
+            needs="read",
+            handler=reading.list_charts,
+            remote=remote.list_charts,
+            virtual=virtual.list_charts,
+        ),
+        Route(
+            method="GET",
+            pattern=chart,
+            needs="read",
+            handler=reading.get_versions,
+            remote=remote.get_versions,
+            virtual=virtual.get_versions,
+        ),
+        Route(
+            method="GET",
+            pattern=version,
+            needs="read",
+            handler=reading.get_version,
+            remote=remote.get_version,
+            virtual=virtual.get_version,
+        ),
         Route(method="GET", pattern=f"{version}/templates", needs="read", handler=reading.get_templates),
         Route(method="GET", pattern=f"{version}/values", needs="read", handler=reading.get_values),
         Route(method="POST", pattern=f"{root}/charts", needs="write", handler=writing.post_chart, body=_UPLOAD),
