@@ -58,10 +58,10 @@ class World:
             **entry,
         }
         self.entries.setdefault(name, []).append({field: value for field, value in told.items() if value is not None})
-        self.list()
+        self.tell()
         return data
 
-    def list(self, *, as_yaml: bool = True) -> None:
+    def tell(self, *, as_yaml: bool = True) -> None:
         """Have the upstream tell of what was offered."""
         index = {"apiVersion": "v1", "entries": self.entries}
         body = yaml.safe_dump(index) if as_yaml else json.dumps(index)
@@ -113,7 +113,7 @@ def world(shared: tuple[Product, Upstream]) -> World:
 @pytest.mark.parametrize("as_yaml", [True, False])
 def test_an_index_and_a_chart_are_asked_for_once(world: World, as_yaml: bool) -> None:
     data = world.offer(appVersion="1.10", url="files/other-name.tgz")
-    world.list(as_yaml=as_yaml)
+    world.tell(as_yaml=as_yaml)
     key = world.remote()
     for _ in range(2):
         (entry,) = world.index(key)["demo"]
@@ -135,7 +135,7 @@ def test_charts_may_lie_on_another_host(world: World) -> None:
     world.offer()
     world.entries["demo"][0] |= {"urls": [f"{world.upstream.url}/elsewhere/x.tgz"]}
     world.entries["demo"][0] |= {"digest": hashlib.sha256(data).hexdigest()}
-    world.list()
+    world.tell()
     assert world.get(world.remote(), "charts/demo-1.0.0.tgz").body == data
 
 
@@ -148,7 +148,7 @@ def test_what_helm_would_pass_over_is_passed_over(world: World) -> None:
         {"apiVersion": "v2", "name": "demo", "version": "4.0.0", "urls": ["oci://example.org/demo"]},
         {"apiVersion": "v2", "name": "../demo", "version": "5.0.0", "urls": ["x.tgz"]},
     ]
-    world.list()
+    world.tell()
     key = world.remote()
     assert world.versions(key) == ["1.0.0"]
     for version in ("2.0.0", "3.0.0", "4.0.0"):
