@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from application.formats.cargo.archive import read_files
 from application.formats.cargo.manifest import parse_manifest
+from application.formats.cargo.merging import spellings
 from application.formats.cargo.metadata import read_alone, read_crate
 from application.formats.cargo.names import (
+    CrateKey,
     VersionInvalid,
     crate_key,
     index_path,
@@ -25,7 +27,9 @@ from application.formats.cargo.names import (
     without_build,
 )
 from application.formats.cargo.requirements import RequirementInvalid, canonical_requirement
+from application.formats.cargo.stored import encode_told
 from application.formats.cargo.upload import parse_announced, read_upload
+from application.formats.cargo.upstream import read_config, read_lines, read_search
 from domain.errors import Invalid, TooLarge
 from tests.samples.cargo.make import announced, crate, dependency, manifest, pack, upload
 
@@ -144,3 +148,33 @@ def test_made_samples_are_read_back(name: str, version: str) -> None:
     said = parse_announced(read_upload(io.BytesIO(body), len(body), lambda _: None))
     found = read_crate(io.BytesIO(content), said, ())
     assert (found.name, found.version) == (name, version)
+
+
+index_fields = st.sampled_from(["name", "vers", "cksum", "pubtime", "deps", "features", "dl", "api", "crates", "meta"])
+
+
+@given(
+    st.lists(
+        st.binary(max_size=60) | st.dictionaries(index_fields, json_values).map(lambda one: json.dumps(one).encode())
+    )
+)
+def test_any_bytes_of_another_registry_are_understood_or_are_refused(lines: list[bytes]) -> None:
+    body = b"\n".join(lines)
+    for read in (read_config, read_search, lambda data: read_lines(data, CrateKey("demo"))):
+        with contextlib.suppress(Invalid):
+            read(body)
+
+
+@given(st.dictionaries(index_fields, json_values))
+def test_a_line_is_passed_on_as_it_is_whatever_else_it_says(more: dict[str, object]) -> None:
+    line = json.dumps({**more, "name": "demo", "vers": "1.0.0", "cksum": "0" * 64, "pubtime": None}).encode()
+    (found,) = read_lines(b"\n" + line + b"\n{}", CrateKey("demo"))
+    assert found.raw == line
+    assert json.loads(encode_told(found))["name"] == "demo"
+
+
+@given(names)
+def test_whatever_has_the_name_in_another_spelling_has_all_its_spellings(name: str) -> None:
+    found = spellings(name.lower())
+    assert name.lower() in found
+    assert {similarity_key(one) for one in found} == {similarity_key(name)}

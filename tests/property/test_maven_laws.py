@@ -17,7 +17,8 @@ from application.formats.maven.checksums import read_checksum
 from application.formats.maven.index import Metadata, Plugin, artifact_metadata, render, snapshot_metadata
 from application.formats.maven.jars import read_origin, read_plugin
 from application.formats.maven.metadata import Pom, agree, encode_facts, parse_pom
-from application.formats.maven.names import parse_file, split_checksum
+from application.formats.maven.names import is_name, parse_file, split_checksum
+from application.formats.maven.upstream import merged, read_metadata
 from application.formats.maven.versions import order_key
 from application.publishing import MAX_INLINE_METADATA_BYTES
 from domain.errors import Invalid
@@ -147,3 +148,30 @@ def test_the_newest_build_does_not_depend_on_the_order_of_files(builds: list[tup
     assert found.snapshot is not None
     assert (found.snapshot.timestamp, found.snapshot.build_number) == ("20260302.101500", 10)
     assert [one.value for one in found.snapshot.files] == ["1-20260302.101500-10"]
+
+
+TAGS = st.sampled_from(
+    ["metadata", "versioning", "versions", "version", "snapshot", "timestamp", "buildNumber", "lastUpdated", "plugins",
+     "snapshotVersions", "snapshotVersion", "value", "extension", "plugin", "prefix", "artifactId"]
+)  # fmt: skip
+TREE = st.recursive(
+    st.sampled_from(["", "1.0", "../x", "20260303101500", "9" * 30, "x y", "٣"]),
+    lambda inner: st.lists(st.tuples(TAGS, inner), max_size=4).map(
+        lambda children: "".join(f"<{tag}>{text}</{tag}>" for tag, text in children)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(TREE, min_size=1, max_size=3))
+def test_metadata_of_any_upstreams_is_merged_into_metadata_that_is_read_back(trees: list[str]) -> None:
+    found = merged([read_metadata(f"<metadata>{tree}</metadata>".encode()) for tree in trees])
+    again = read_metadata(render(found))
+    assert (again.versions, again.plugins) == (found.versions, found.plugins)
+    assert all(map(is_name, found.versions))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_metadata_or_are_refused(data: bytes) -> None:
+    outcome(read_metadata, data)
+    outcome(read_metadata, b"<metadata>" + data + b"</metadata>")
