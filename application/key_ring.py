@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import BinaryIO
 from uuid import UUID, uuid4
 
 import msgspec
 
-from application.catalogue import ArtifactRow
 from application.log import Change, EventLog
 from application.ports import BlobStore
 from application.publishing import Progress
 from application.repositories import NewRepository
-from application.signing_keys import KeyRequest, KeyVault, SigningKeyRow, SigningKeyView
+from application.signing_keys import KeyRequest, KeyVault, SigningKeyRow, SigningKeyView, ToSign
 from domain import artifact, signing_key
 from domain.artifact import Artifact, ArtifactNotFound
+from domain.errors import Conflict, NotFound
 from domain.event import SYSTEM, Event, Metadata
 from domain.ids import signing_id
 from domain.signing_key import (
@@ -34,6 +35,9 @@ from domain.signing_key import (
 
 NEW_REPOSITORIES = "rsa3072"
 """What repositories get at their creation: rpm of today's distributions takes no younger kind."""
+
+BATCH = 500
+"""So many files at a time are signed off the requests."""
 
 _CHUNK_BYTES = 1 << 20
 
@@ -191,7 +195,16 @@ class KeyRing:
         self._progress.reached(("catalogue",), receipt.position)
         return changed
 
-    def sign_artifact(self, row: ArtifactRow, meta: Metadata) -> tuple[SigningKeyRow, str]:
+    def sign_packages(self) -> int:
+        """Sign files of repositories that have theirs signed, a batch of them; how many. Safe to call twice at once."""
+        signed = 0
+        for file in self._view.unsigned(BATCH):
+            with suppress(NotFound, Conflict):  # gone or changed meanwhile, or its key is: what is left comes again
+                self.sign_artifact(file, SYSTEM)
+                signed += 1
+        return signed
+
+    def sign_artifact(self, row: ToSign, meta: Metadata) -> tuple[SigningKeyRow, str]:
         """Sign a stored file with its repository's key; the key and the signature.
 
         Raises ArtifactNotFound, SigningKeyInactive where the repository has no active key.

@@ -19,6 +19,7 @@ from application.log import Change, EventLog, Receipt
 from application.ports import BlobStore, Stored
 from application.publishing import NewFile, PackageDecision, Publishing, Target
 from application.publishing import Progress as ReadModels
+from application.signing_keys import SigningKeyView
 from domain import claim, package, promotion
 from domain.artifact import ArtifactNotFound, Precondition, PreconditionUnmet
 from domain.claim import Claim, NameTaken
@@ -148,6 +149,7 @@ class Promoting:
         publishing: Publishing,
         formats: Formats,
         promotions: Promotions,
+        keys: SigningKeyView,
         progress: ReadModels,
     ) -> None:
         self._log = log
@@ -156,6 +158,7 @@ class Promoting:
         self._publishing = publishing
         self._formats = formats
         self._promotions = promotions
+        self._keys = keys
         self._progress = progress
 
     def promote(self, wanted: Wanted, meta: Metadata) -> Promoted:
@@ -164,7 +167,7 @@ class Promoting:
         Raises Invalid for repositories between which nothing can be promoted, AlreadyInTarget, ArtifactBurnt, and
         NameTaken where the target has a package whose name is too similar.
         """
-        violations = [] if wanted.skip_policy else self._violations(wanted.rows)
+        violations = self._violations(wanted)
         if violations:
             return Promoted(None, violations)
         return Promoted(self._promote(wanted, meta, None, lambda _: []), [])
@@ -222,7 +225,7 @@ class Promoting:
         state, _ = self._load(approval)
         promotion.grant(state, meta.by, "")
         wanted = self._asked(promotion.require_pending(state), skip_policy=skip_policy)
-        violations = [] if wanted.skip_policy else self._violations(wanted.rows)
+        violations = self._violations(wanted)
         if violations:
             return Promoted(None, violations)
 
@@ -342,12 +345,18 @@ class Promoting:
 
         return decide
 
-    def _violations(self, rows: Sequence[ArtifactRow]) -> list[Violation]:
+    def _violations(self, wanted: Wanted) -> list[Violation]:
+        if wanted.skip_policy:
+            return []
+        chosen = self._keys.signing(wanted.target.id)
+        signed_only = chosen is not None and chosen.require_signatures
         found = []
-        for row in rows:
+        for row in wanted.rows:
             reason = self._promotions.rejection(row.id, row.sha256)
             if reason is not None:
                 found.append(Violation("rejected", "high", f"{row.path} was rejected: {reason}"))
+            if signed_only and not self._keys.signatures(row.id, row.sha256):
+                found.append(Violation("require_signature", "high", f"{row.path} has no signature"))
         return found
 
     def _asked(self, asked: ApprovalRequested, *, skip_policy: bool) -> Wanted:

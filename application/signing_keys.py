@@ -19,6 +19,7 @@ from domain.signing_key import (
 )
 
 __all__ = [
+    "FileSignature",
     "KeyRequest",
     "KeyVault",
     "MadeKey",
@@ -29,6 +30,7 @@ __all__ = [
     "SigningKeyRow",
     "SigningKeyUnsuitable",
     "SigningKeyView",
+    "ToSign",
 ]
 
 
@@ -129,6 +131,23 @@ class SigningKeyRow(msgspec.Struct, frozen=True, kw_only=True):
         return SealedKey(self.id, self.key_type, self.made_at, self.user_id, self.sealed)
 
 
+class ToSign(msgspec.Struct, frozen=True):
+    """A stored file, as far as signing it goes. id: of the artifact."""
+
+    id: UUID
+    repository: UUID
+    path: str
+    sha256: str
+
+
+class FileSignature(msgspec.Struct, frozen=True):
+    """A signature over a stored file. signature: armored OpenPGP, or base64 of a bare one."""
+
+    key: UUID
+    signature: str
+    made_at: datetime
+
+
 class SigningKeyView(Protocol):
     """Keys, and which of them repositories used when. It moves together with the catalogue."""
 
@@ -146,6 +165,12 @@ class SigningKeyView(Protocol):
 
     def signing_keys(self, repository: UUID, at: int | None = None) -> list[SigningKeyRow]:
         """The keys that signed for it then, in order, as they are now, also those that were deleted."""
+
+    def signatures(self, artifact: UUID, sha256: str) -> list[FileSignature]:
+        """Signatures over these bytes of an artifact, oldest first, but by keys that were revoked or deleted."""
+
+    def unsigned(self, limit: int) -> list[ToSign]:
+        """Files without a signature in repositories that have theirs signed and an active key, at most `limit`."""
 
 
 class OpenPgpSigner:

@@ -262,7 +262,9 @@ def wire_api(core: Core) -> Api:
         signing_keys=signing.view,
         key_ring=signing.ring,
         promotions=promotions,
-        promoting=Promoting(core.log, core.catalogue, core.blobs, publishing, formats, promotions, progress),
+        promoting=Promoting(
+            core.log, core.catalogue, core.blobs, publishing, formats, promotions, signing.view, progress
+        ),
         repository_signer=signing.signer,
         collector=compose_collector(core, leases, progress),
         transparency=TransparencyView(core.connect),

@@ -8,13 +8,14 @@ from api.composition.storage import compose_collector
 from api.composition.uploads import remove_expired_uploads
 from application.collecting import Collector
 from application.jobs import Job
-from application.key_ring import KeyRing
+from application.key_ring import BATCH, KeyRing
 from infrastructure.blobs.leases import PostgresLeases
 from infrastructure.queue import Worker
 from projections.progress import Progress
 
 REMEMBER_COMMANDS = "7 days"
 HOUR_SECONDS = 3600.0
+MINUTE_SECONDS = 60.0
 
 
 class WorkerProcess:
@@ -59,11 +60,16 @@ def jobs(core: Core, collector: Collector, ring: KeyRing) -> list[Job]:
     def retire_signing_keys() -> None:
         ring.retire()
 
+    def sign_packages() -> None:
+        while ring.sign_packages() >= BATCH:
+            pass
+
     recurring = [
         Job("forget-commands", HOUR_SECONDS, forget_commands),
         Job("forget-readers", HOUR_SECONDS, forget_readers),
         Job("expire-uploads", HOUR_SECONDS, expire_uploads),
         Job("retire-signing-keys", HOUR_SECONDS, retire_signing_keys),
+        Job("sign-packages", MINUTE_SECONDS, sign_packages),
     ]
     if core.settings.blob_gc_enabled:
         recurring.append(Job("collect-blobs", HOUR_SECONDS, collect_blobs))

@@ -14,7 +14,7 @@ from api.app import App
 from api.http.given import GivenApp, GivenMeta, GivenPrincipal
 from application.key_ring import NewSigningKey, SigningChange
 from application.resolving import Resolved
-from application.signing_keys import SigningKeyRow
+from application.signing_keys import SigningKeyRow, ToSign
 from domain.artifact import ArtifactNotFound
 from domain.permissions import Principal
 from domain.repository import RepositoryNotFound
@@ -95,6 +95,22 @@ class SignedArtifact(msgspec.Struct, frozen=True, kw_only=True):
     algorithm: str
     signature_sha256: str
     signature: str
+
+
+class SignatureBody(msgspec.Struct, frozen=True):
+    """A signature over a stored file: detached; armored OpenPGP, or base64 of a bare one."""
+
+    key_id: UUID
+    signature: str
+    created_at: datetime
+
+
+class SignatureList(msgspec.Struct, frozen=True):
+    """Signatures over the bytes that are stored now, oldest first; none by keys that were revoked."""
+
+    artifact_id: UUID
+    sha256: str
+    signatures: list[SignatureBody]
 
 
 class SigningController(Controller):
@@ -196,13 +212,25 @@ class SigningController(Controller):
         row = app.catalogue.artifact_by_id(artifact_id)
         if row is None:
             raise ArtifactNotFound(str(artifact_id))
-        key, signature = app.key_ring.sign_artifact(row, meta)
+        key, signature = app.key_ring.sign_artifact(ToSign(row.id, row.repository, row.path, row.sha256), meta)
         return SignedArtifact(
             artifact_id=artifact_id,
             key_id=key.id,
             algorithm=key.algorithm,
             signature_sha256=hashlib.sha256(signature.encode()).hexdigest(),
             signature=signature,
+        )
+
+    @get("/artifacts/{artifact_id:uuid}/signatures", opt={"needs": "user"}, sync_to_thread=True)
+    def signatures(self, app: GivenApp, principal: GivenPrincipal, artifact_id: FromPath[UUID]) -> SignatureList:
+        """The signatures over a stored file as it is now."""
+        row = app.catalogue.artifact_by_id(artifact_id)
+        owner = None if row is None else app.catalogue.repository_by_id(row.repository)
+        if row is None or owner is None or not app.access.visible(principal, [owner]):
+            raise ArtifactNotFound(str(artifact_id))
+        found = app.signing_keys.signatures(artifact_id, row.sha256)
+        return SignatureList(
+            artifact_id, row.sha256, [SignatureBody(one.key, one.signature, one.made_at) for one in found]
         )
 
 

@@ -15,7 +15,7 @@ import msgspec
 from psycopg import Connection, Cursor
 
 from application.log import Recorded
-from application.signing_keys import SigningKeyRow
+from application.signing_keys import FileSignature, SigningKeyRow, ToSign
 from domain.event import Event
 from domain.signing_key import (
     ArtifactSigned,
@@ -64,6 +64,20 @@ _COLUMNS = {
 _NAMES = ("id", *_COLUMNS)
 _KEY = f"SELECT key, {', '.join(_COLUMNS)} FROM view_signing_key"
 _SIGNING = "SELECT keys, sign_metadata, sign_packages, require_signatures FROM view_repository_signing"
+
+_SIGNATURES = """
+    SELECT s.key, s.signature, s.made_at FROM view_artifact_signature s JOIN view_signing_key k USING (key)
+    WHERE s.artifact = %s AND s.sha256 = %s AND k.state NOT IN ('revoked', 'deleted') ORDER BY s.made_at, s.key
+"""
+_UNSIGNED = """
+    SELECT a.artifact, a.repository, a.path, a.sha256 FROM view_repository_signing r
+    JOIN view_signing_key k ON k.key = (r.keys::jsonb ->> 0)::uuid AND k.state = 'active'
+    JOIN view_artifact a ON a.repository = r.repository
+    WHERE r.sign_packages AND NOT EXISTS (
+        SELECT FROM view_artifact_signature s JOIN view_signing_key by ON by.key = s.key
+        WHERE s.artifact = a.artifact AND s.sha256 = a.sha256 AND by.state NOT IN ('revoked', 'deleted'))
+    LIMIT %s
+"""
 
 _ids = msgspec.json.Decoder(tuple[UUID, ...])
 _encode = msgspec.json.Encoder().encode
@@ -193,6 +207,18 @@ class SigningKeyTables:
             return []
         found = {row.id: row for row in self._rows(f"{_KEY} WHERE key = ANY(%s)", list(chosen.keys))}
         return [found[key] for key in chosen.keys if key in found]
+
+    def signatures(self, artifact: UUID, sha256: str) -> list[FileSignature]:
+        """See SigningKeyView."""
+        with self._connect() as connection:
+            rows = connection.execute(_SIGNATURES, (artifact, sha256), prepare=True).fetchall()
+        return [FileSignature(*row) for row in rows]
+
+    def unsigned(self, limit: int) -> list[ToSign]:
+        """See SigningKeyView."""
+        with self._connect() as connection:
+            rows = connection.execute(_UNSIGNED, (limit,), prepare=True).fetchall()
+        return [ToSign(*row) for row in rows]
 
     def _rows(self, query: str, *parameters: object) -> list[SigningKeyRow]:
         with self._connect() as connection:

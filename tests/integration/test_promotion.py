@@ -169,6 +169,22 @@ def test_what_was_rejected_is_not_promoted_as_long_as_it_is_these_bytes(running:
     assert running.call("GET", f"{PROMOTION}/{stage.source}/promotion-history?status=x", auth=running.admin).status == 400  # fmt: skip
 
 
+def test_where_signatures_are_required_only_signed_files_go(running: Product) -> None:
+    stage = Stage(running, "generic")
+    row = stage.publish("tool")
+    signing = "/api/v1/signing"
+    running.done("POST", f"{signing}/repositories/{stage.target_id}/config", {"require_signatures": True})
+    reply = stage.promote(row).json()
+    assert (reply["promoted"], [one["rule"] for one in reply["policy_violations"]]) == (False, ["require_signature"])
+    body = {"name": "staging", "key_type": "ed25519", "repository_id": stage.source_id}
+    key = running.done("POST", f"{signing}/keys", body)
+    running.done("POST", f"{signing}/artifacts/{row.id}/sign")
+    assert stage.promote(row).json()["promoted"]
+    running.done("DELETE", publish("generic", stage.target, "tool", "1.0.0").target)
+    running.done("POST", f"{signing}/keys/{key['id']}/revoke")
+    assert not stage.promote(row).json()["promoted"], "a revoked key vouches for nothing"
+
+
 def test_only_what_fits_is_promoted(running: Product) -> None:
     stage, other = Stage(running, "generic"), Stage(running, "pypi")
     row = stage.publish("tool")

@@ -310,21 +310,58 @@ def test_a_stored_file_is_signed_by_its_repositorys_key(running: Product) -> Non
     signature = pysequoia.Sig.from_bytes(signed["signature"].encode())
     verified = pysequoia.verify(b"some bytes", store=lambda _: libs.certificates(), signature=signature)
     assert len(verified.valid_sigs) == 1
-    assert libs.keys[0]["last_used_at"] is not None
+    key = libs.keys[0]
+    assert key["last_used_at"] is not None
+    (shown,) = libs.done("GET", f"/artifacts/{artifact}/signatures")["signatures"]
+    assert (shown["key_id"], shown["signature"]) == (key["id"], signed["signature"])
+    running.done("PUT", f"/general/{libs.key}/a.bin", b"other bytes")
+    assert libs.done("GET", f"/artifacts/{artifact}/signatures")["signatures"] == []
     plain = Signed(running, format="pypi")
     assert running.call("POST", f"/api/v1/signing/artifacts/{uuid4()}/sign", auth=running.admin).status == 404
     assert plain.keys == []
 
 
+def test_files_are_signed_off_the_requests_where_that_is_chosen(running: Product) -> None:
+    libs, plain = Signed(running), Signed(running)
+    for one in (libs, plain):
+        for name in ("a", "b"):
+            running.done("PUT", f"/general/{one.key}/{name}", name.encode())
+    libs.done("POST", f"/repositories/{libs.id}/config", {"sign_packages": True})
+    key_ring = ring(running, datetime.now(UTC))
+
+    def signed(one: Signed) -> dict[str, list[str]]:
+        rows = running.workers[0].app.catalogue.artifacts_below(one.id, "")
+        found = {row.path: running.workers[0].app.signing_keys.signatures(row.id, row.sha256) for row in rows}
+        return {path: [signature.key.hex for signature in signatures] for path, signatures in found.items()}
+
+    assert key_ring.sign_packages() == 2
+    key = UUID(libs.keys[0]["id"]).hex
+    assert signed(libs) == {"a": [key], "b": [key]}
+    assert signed(plain) == {"a": [], "b": []}
+    assert key_ring.sign_packages() == 0
+    running.done("PUT", f"/general/{libs.key}/a", b"changed")
+    assert key_ring.sign_packages() == 1
+    new = libs.done("POST", f"/keys/{libs.keys[0]['id']}/rotate")
+    assert key_ring.sign_packages() == 0, "what the former key signed is signed"
+    libs.done("POST", f"/keys/{UUID(key)}/revoke")
+    assert signed(libs) == {"a": [], "b": []}
+    assert key_ring.sign_packages() == 2
+    assert signed(libs) == {path: [UUID(new["id"]).hex] for path in ("a", "b")}
+    libs.done("DELETE", f"/keys/{new['id']}")
+    assert key_ring.sign_packages() == 0
+
+
 def test_only_administrators_change_keys_and_only_readers_know_of_them(running: Product) -> None:
     secret = Signed(running, public=False)
     key = secret.keys[0]
+    running.done("PUT", f"/general/{secret.key}/a.bin", b"bytes")
+    artifact = running.done("GET", f"/api/v1/repositories/{secret.key}/artifacts/a.bin")["id"]
     reader = running.person(f"rita{uuid4().hex[:6]}", **{secret.key: "read write delete admin"})
     outsider = running.person(f"olga{uuid4().hex[:6]}")
     base = "/api/v1/signing"
     reads = [
         f"/keys/{key['id']}", f"/keys/{key['id']}/public", f"/repositories/{secret.id}/config",
-        f"/repositories/{secret.id}/public-key", f"/keys?repository_id={secret.id}",
+        f"/repositories/{secret.id}/public-key", f"/keys?repository_id={secret.id}", f"/artifacts/{artifact}/signatures",
     ]  # fmt: skip
     for below in reads:
         statuses = [running.call("GET", f"{base}{below}", auth=who).status for who in (reader, outsider, None)]
