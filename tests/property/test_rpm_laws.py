@@ -21,14 +21,32 @@ from application.formats.rpm.fragments import make_fragments, primary_of
 from application.formats.rpm.header import read_structure
 from application.formats.rpm.index import KINDS, foot, head
 from application.formats.rpm.integrity import verify
+from application.formats.rpm.merging import merge_xml
 from application.formats.rpm.metadata import package_of
 from application.formats.rpm.signatures import read_signature
+from application.formats.rpm.upstream import read_packages, read_repomd, unpacked
 from application.ports import Spooled
 from domain.errors import Invalid
 from tests.samples.rpm import make
 
 versions = st.text(alphabet="0123456789abAB.~^_-+", max_size=8)
 evrs = st.builds(lambda epoch, version, release: f"{epoch}:{version}-{release}", st.integers(0, 2), versions, versions)
+SPACES = 'xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm" xmlns:x="urn:x"'
+PIECES = [
+    "<package>",
+    "</package>",
+    "<name>a</name>",
+    "<checksum>a</checksum>",
+    "<x:y>",
+    "</x:y>",
+    "<rpm:entry a='&lt;&#10;' x:b=''/>",
+    "<format>",
+    "</format>",
+    "&amp;",
+    "<![CDATA[<]]>",
+    "<!-- -->",
+    "<?p?>",
+]
 SAMPLES = [make.rpm(files=["/etc/a", "/usr/bin/b"]), *((make.HERE / name).read_bytes() for name in make.BUILT)]
 
 
@@ -143,3 +161,21 @@ def test_any_bytes_are_such_a_document_or_refused(tmp_path: Path, name: str, dat
     path.write_bytes(data)
     with contextlib.suppress(Invalid):
         check_extra(name, Spooled(path, len(data), {}))
+
+
+@given(st.binary(max_size=200), st.sampled_from(["x.xml.gz", "x.xml.xz", "x.xml.zst", "x.xml"]))
+def test_any_bytes_are_the_document_of_another_repository_or_refused(data: bytes, href: str) -> None:
+    for body in (data, b"<repomd>" + data + b"</repomd>", b"<metadata><package>" + data + b"</package></metadata>"):
+        with contextlib.suppress(Invalid):
+            read_repomd(io.BytesIO(body))
+        with contextlib.suppress(Invalid):
+            list(read_packages(unpacked(io.BytesIO(body), href), href))
+        merge_xml("updates", [io.BytesIO(body)])
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_what_is_read_of_another_repository_is_well_formed_here(body: str) -> None:
+    document = f"<m {SPACES}>{body}</m>".encode()
+    with contextlib.suppress(Invalid):
+        for told in read_packages(io.BytesIO(document), "primary"):
+            ET.fromstring(f"<m {SPACES}>{told.text}</m>")

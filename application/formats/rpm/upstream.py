@@ -94,7 +94,7 @@ def checked_href(href: str) -> str:
     segments = path.split("/")
     if parts.scheme or parts.netloc or parts.query or {"", ".", ".."} & set(segments) or segments[0].startswith("."):
         return ""
-    return path if path.isprintable() and len(path) <= 1_024 else ""
+    return path if href.isprintable() and path.isprintable() and len(path) <= 1_024 else ""
 
 
 def digest_of(kind: str, text: str) -> dict[str, str]:
