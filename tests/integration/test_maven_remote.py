@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 import pytest
+import urllib3
+from urllib3.exceptions import HTTPError
 
 from tests.integration.harness import Reply
 from tests.integration.proxied import API, World, proxied
@@ -102,6 +104,18 @@ def test_files_are_asked_for_once_and_checked_against_the_checksum_beside_them(w
     world.until_searchable()
     listed = world.running.done("GET", f"{API}/packages?repository_key={key}")["items"]
     assert [(one["name"], one["version"]) for one in listed] == [("com.acme:demo", "1.0.0")]
+
+
+def test_a_large_file_is_checked_before_its_last_piece_goes_out(world: Repositories) -> None:
+    content = bytes(range(256)) * 12_000
+    world.offer(JAR, content)
+    key = world.remote()
+    assert world.get(key, JAR).body == content
+    world.require_checksums(key, JAR, content)
+    world.upstream.put(f"/{JAR}.sha1", b"0" * 40)
+    with world.running.serve() as url, pytest.raises((HTTPError, OSError)):
+        urllib3.request("GET", f"{url}/maven/{world.remote()}/{JAR}", retries=False)
+    assert world.upstream.asked[f"/{JAR}"] == 2
 
 
 def test_a_checksum_may_be_asked_for_first_and_an_upstream_may_have_none(world: Repositories) -> None:
