@@ -150,15 +150,12 @@ class Shelf(msgspec.Struct, frozen=True):
 
     def manifest(self, image: ImageName, reference: Digest | Tag) -> ArtifactRow | None:
         """The manifest of that digest, or of that tag."""
-        digest = reference if isinstance(reference, Digest) else self.tags(image).get(reference)
-        if digest is None:
-            return None
-        return self.services.catalogue.artifact(self.content, manifest_path(image, digest), self.at)
-
-    def tags(self, image: ImageName) -> dict[str, Digest]:
-        """Tag to digest; the manifest may have been taken away since."""
-        marks = self.services.catalogue.marks(self.content, image, "tag", self.at)
-        return {tag: parse_digest(value) for tag, value in marks.items()}
+        if not isinstance(reference, Digest):
+            value = self.services.catalogue.marks(self.content, image, "tag", self.at).get(reference)
+            if value is None:
+                return None
+            reference = parse_digest(value)
+        return self.services.catalogue.artifact(self.content, manifest_path(image, reference), self.at)
 
     def live_tags(self, image: ImageName) -> list[str]:
         """The tags that lead somewhere. Raises NameUnknown for an image of which nothing is left, or never was."""
