@@ -204,6 +204,40 @@ def test_wget_mirrors_a_tree_now_and_as_it_was(machine: Machine, files: Reposito
     assert mirror("") == {**now, "bin/tool-1.2.3.bin": b"other"}
 
 
+def test_a_tree_of_another_server_is_one_with_ours(
+    registry: Registry, machine: Machine, files: Repository, ada: Person
+) -> None:
+    machine.require("curl", "wget")
+    fill(files, ada)
+    remote = registry.repository(
+        "generic", "general", settings={"repo_type": "remote", "upstream_url": files.url().rstrip("/")}
+    )
+    ours = registry.repository("generic", "general", ada="read write")
+    members = [{"repo_key": ours.key}, {"repo_key": remote.key}]
+    settings = {"repo_type": "virtual", "member_repos": members, "publish_to": ours.key}
+    every = registry.repository("generic", "general", settings=settings, ada="read write")
+    note = machine.home / "note.txt"
+    note.write_bytes(b"ours\n")
+    machine.run("curl", "-fsS", "-u", f"{ada.name}:{ada.password}", "-T", str(note), every.url() + "docs/note.txt")
+    for path, content in TREE.items():
+        machine.run("curl", "-fsS", "-o", "got", every.url() + quote(path))
+        assert (machine.home / "got").read_bytes() == content, path
+    machine.run("curl", "-fsS", "-r", "2-5", "-o", "got", every.url() + "bin/tool-1.2.3.bin")
+    assert (machine.home / "got").read_bytes() == TREE["bin/tool-1.2.3.bin"][2:6]
+    then = every.now()
+    assert files.registry.call("PUT", files.path("readme.txt"), b"read me again", auth=ada).status in {200, 201}
+    registry.done("POST", f"/api/v1/repositories/{remote.key}/cache/invalidate")
+    machine.run("curl", "-fsS", "-o", "got", every.url() + "readme.txt")
+    assert (machine.home / "got").read_bytes() == b"read me again"
+    everything = {**TREE, "docs/note.txt": b"ours\n"}
+    for at, readme in (("", b"read me again"), (then, TREE["readme.txt"])):
+        folder = machine.home / f"mirror{at}"
+        machine.run(
+            "wget", "-q", "-r", "-np", "-nH", "--cut-dirs=2", "-R", "index.html*", "-P", folder.name, every.url(at)
+        )
+        assert in_folder(folder) == {**everything, "readme.txt": readme}, at
+
+
 def test_wget_continues_checks_dates_and_answers_challenges(
     machine: Machine, private: Repository, ada: Person, rita: Person
 ) -> None:

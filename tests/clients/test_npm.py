@@ -599,3 +599,75 @@ def test_a_package_may_have_the_name_of_an_address_of_bower(desk: Desk) -> None:
     desk.npm("install", folder=app)
     assert desk.installed(app, "packages") == "1.0.0"
     assert json.loads(desk.npm("view", "packages@1.0.0", "--json"))["name"] == "packages"
+
+
+# other registries
+
+
+def _virtual(registry: Registry, theirs: Repository) -> tuple[Repository, Repository]:
+    """A repository of ours before one that stands in for theirs, as one; and the one in its middle that asks."""
+    ours = registry.repository("npm", ada="read write")
+    fields = {"repo_type": "remote", "upstream_url": theirs.url().rstrip("/")}
+    remote = registry.repository("npm", settings=fields)
+    members = [{"repo_key": ours.key}, {"repo_key": remote.key}]
+    settings = {"repo_type": "virtual", "member_repos": members, "publish_to": ours.key}
+    return registry.repository("npm", settings=settings, ada="read write"), remote
+
+
+def test_packages_of_another_registry_are_installed_now_and_in_the_past(
+    registry: Registry, libs: Repository, desk: Desk
+) -> None:
+    desk.publish()
+    desk.publish("@acme/x", "1.0.0", dependencies={"hello": "^1.0.0"})
+    every, remote = _virtual(registry, libs)
+    desk.libs = every
+    desk.configure("ada")
+    desk.publish("ours", "1.0.0", dependencies={"@acme/x": "1"})
+    app = desk.app(ours="*")
+    desk.forget()  # npm keeps what it has packed, and would not ask for it
+    desk.npm("install", folder=app)
+    assert [desk.installed(app, name) for name in ("ours", "@acme/x", "hello")] == ["1.0.0", "1.0.0", "1.0.0"]
+    then = every.now()
+    desk.libs = libs
+    desk.configure("ada")
+    desk.publish("hello", "1.1.0")
+    desk.publish("ours", "9.0.0")
+    registry.done("POST", f"/api/v1/repositories/{remote.key}/cache/invalidate")
+    desk.libs = every
+    for client, at, newest in (("npm", "", "1.1.0"), *((client, then, "1.0.0") for client in INSTALLS)):
+        desk.configure("ada", at=at)
+        desk.forget()
+        other = desk.berry_app(ours="*", hello="latest")
+        if client != "yarn-berry":
+            (other / "yarn.lock").unlink()
+        desk.run(*INSTALLS[client], folder=other)
+        assert (desk.installed(other), desk.installed(other, "ours")) == (newest, "1.0.0"), (client, at)
+    desk.configure("ada")
+    desk.forget()
+    shutil.rmtree(app / "node_modules")
+    desk.npm("ci", folder=app)
+    assert desk.installed(app) == "1.0.0"
+
+
+def test_what_another_registry_says_reaches_the_client(registry: Registry, libs: Repository, desk: Desk) -> None:
+    desk.publish()
+    desk.publish("@acme/x", "1.0.0")
+    desk.npm("deprecate", "hello@1.0.0", "gone soon")
+    desk.until_found("hello")
+    every, remote = _virtual(registry, libs)
+    desk.libs = every
+    desk.configure("ada")
+    assert json.loads(desk.npm("view", "hello", "--json"))["deprecated"] == "gone soon"
+    assert "hello" in [found["name"] for found in json.loads(desk.npm("search", "hello", "--json"))]
+    (desk.home / "without-sigstore.cjs").write_text(WITHOUT_SIGSTORE)
+    app = desk.app(**{"@acme/x": "1.0.0", "hello": "1.0.0"})
+    assert "gone soon" in desk.npm("install", folder=app)
+    env = {"NODE_OPTIONS": f"--require={desk.home}/without-sigstore.cjs"}
+    verified = desk.run("npm", "audit", "signatures", folder=app, env=env)
+    assert "2 packages have verified registry signatures" in verified
+    registry.done("PUT", f"/api/v1/repositories/{remote.key}/npm-scope-policy", {"allowed_scopes": ["@acme"]})
+    desk.forget()
+    assert "E404" in desk.npm("install", "hello", folder=desk.app(), fails=True)
+    scoped = desk.app()
+    desk.npm("install", "@acme/x", folder=scoped)
+    assert desk.installed(scoped, "@acme/x") == "1.0.0"
