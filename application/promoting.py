@@ -16,6 +16,7 @@ import msgspec
 from application.catalogue import ArtifactRow, Catalogue, RepositoryRow
 from application.format import Format, Formats
 from application.log import Change, EventLog, Receipt
+from application.pointing import carried
 from application.ports import BlobStore, Stored
 from application.publishing import NewFile, PackageDecision, Publishing, Target
 from application.publishing import Progress as ReadModels
@@ -270,9 +271,12 @@ class Promoting:
         )
 
         def recorded(log: EventLog) -> list[Change]:
-            return [Change(made.promotion, 0, [made], wanted.target.id), *further(log)]
+            changes = [Change(made.promotion, 0, [made], wanted.target.id), *further(log)]
+            return changes + led.changes(log, wanted.target.id)
 
         format_ = self._format(wanted.source)
+        leads = format_.pointers(self._catalogue, wanted.source.id, [first.package]) if format_.pointers else ()
+        led = carried(leads, wanted.target.id)
         alone = format_.alike(first.name) if format_.alike is not None else ""
         decision = _Alongside(first.package, self._followed(wanted, first), alone, recorded)
         target = Target(wanted.target.id, wanted.target.settings, meta)
