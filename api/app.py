@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from api.wire import Exchange
+from api.exchange import Exchange
 from application.access import Access
 from application.audit.entries import AuditTrail
 from application.audit.lines import Describer
