@@ -14,6 +14,9 @@ from application.wire import Answer, Request
 from domain.artifact import ArtifactBurnt, ArtifactExists
 from domain.errors import Conflict, RegistryError, Unauthenticated
 
+_BASIC = 'Basic realm="cargo"'
+"""Other tools than cargo show a name and a password."""
+
 _UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
 
 
@@ -32,7 +35,8 @@ def answer_error(request: Request, fault: RegistryError, status: int) -> Answer:
         name, _, rest = str(fault.fields["path"]).partition("/")
         fault = VersionTaken(name, rest.partition("/")[0])
     body = msgspec.json.encode({"errors": [{"detail": str(fault)}]})
-    headers = (("www-authenticate", _challenge(request)),) if isinstance(fault, Unauthenticated) else ()
+    challenges = (_challenge(request), _BASIC) if isinstance(fault, Unauthenticated) else ()
+    headers = tuple(("www-authenticate", challenge) for challenge in challenges)
     return Answer(status=status, body=body, media_type=JSON_TYPE, headers=headers)
 
 
