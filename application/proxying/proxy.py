@@ -433,7 +433,9 @@ def _verify(resource: Resource, url: str, expected_bytes: int | None, spooled: S
 
 
 def _target(call: Call) -> Target:
-    return Target(call.content, call.repository.settings, SYSTEM)
+    """What an upstream changed is changed here, too: what publishers may do is set for those who publish."""
+    settings = msgspec.structs.replace(call.repository.settings, overwrite="allow")
+    return Target(call.content, settings, SYSTEM)
 
 
 def _lifetime(upstream: Upstream, resource: Resource) -> float:

@@ -262,6 +262,15 @@ def test_what_was_served_then_is_served_as_of_then(world: World) -> None:
     assert missing.status == 404
 
 
+def test_what_publishers_may_replace_says_nothing_of_an_upstream(world: World) -> None:
+    world.offer("1.0.0")
+    key = world.remote(overwrite="once")
+    assert world.versions(key) == ["1.0.0"]
+    world.offer("2.0.0")
+    world.expire(key)
+    assert world.versions(key) == ["1.0.0", "2.0.0"]
+
+
 def test_young_versions_are_held_back(world: World) -> None:
     world.offer("1.0.0", "1.1.0", "3.0.0")
     world.offer("1.2.0", time=YOUNG)
