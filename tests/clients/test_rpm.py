@@ -67,6 +67,14 @@ def test_what_was_published_is_installed_with_what_it_requires(
     desk.publish(repo, desk.build("ak-tool", "1.11", head="Requires: ak-base"), ada)
     desk.dnf("--refresh", "upgrade")
     assert "ak-tool-1.11-1.noarch" in desk.installed()
+    desk.configure(
+        repo,
+        baseurl=f"{repo.url()}zstd/",
+        repo_gpgcheck="1",
+        gpgkey=f"{repo.url()}zstd/repodata/repomd.xml.key",
+    )
+    desk.dnf("install", "ak-tool", root="zstd")
+    assert "ak-tool-1.11-1.noarch" in desk.installed("zstd")
 
 
 def test_signatures_of_packages_are_kept_and_shown(registry: Registry, repo: Repository, desk: RpmDesk) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+import zstandard
 
 from application.formats.rpm import FORMAT
 from tests.integration.harness import Registry, Reply, multipart, registry
@@ -52,9 +53,9 @@ class Repository:
         body = make.rpm(name, version, **options)
         return self.request("PUT", f"packages/{name}-{version}-1.noarch.rpm", body)
 
-    def listed(self, at: str = "") -> dict[str, tuple[str, str]]:
+    def listed(self, at: str = "", below: str = "") -> dict[str, tuple[str, str]]:
         """Type to address and digest, as repomd.xml has them."""
-        reply = self.get("repodata/repomd.xml", at=at)
+        reply = self.get(f"{below}repodata/repomd.xml", at=at)
         assert (reply.status, reply.header("content-type")) == (200, "application/xml"), reply.text
         found = {}
         for data in ET.fromstring(reply.body).iter(f"{REPO}data"):
@@ -239,6 +240,24 @@ def test_documents_have_fixed_names_too(repo: Repository) -> None:
     for kind in ("primary", "filelists", "other"):
         assert gzip.decompress(repo.get(f"repodata/{kind}.xml.gz").body) == repo.document(kind)
         assert repo.get(f"repodata/{kind}.xml").body == repo.document(kind)
+
+
+def test_the_same_is_there_in_zstandard(repo: Repository) -> None:
+    for name in ("demo", "other"):
+        repo.publish(name)
+    repo.request("PUT", "repodata/modules.yaml", MODULES)
+    listed = repo.listed(below="zstd/")
+    assert listed.keys() == repo.listed().keys()
+    for kind in ("primary", "filelists", "other"):
+        href, digest = listed[kind]
+        assert href.endswith(f"-{kind}.xml.zst")
+        reply = repo.get(f"zstd/{href}")
+        assert (reply.status, reply.header("content-type")) == (200, "application/zstd")
+        assert hashlib.sha256(reply.body).hexdigest() == digest
+        with zstandard.ZstdDecompressor().stream_reader(reply.body, read_across_frames=True) as reader:
+            assert reader.read() == repo.document(kind)
+    assert repo.get(f"zstd/{listed['modules'][0]}").status == 200
+    assert repo.get("zstd/packages/demo-1.0-1.noarch.rpm").body == make.rpm()
 
 
 def test_documents_are_validated(repo: Repository) -> None:

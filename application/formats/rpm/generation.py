@@ -18,7 +18,18 @@ import msgspec
 
 from application.catalogue import ArtifactRow
 from application.formats.rpm.fragments import primary_of
-from application.formats.rpm.index import KINDS, Kind, Listed, Measured, Piece, foot, head, make_piece
+from application.formats.rpm.index import (
+    KINDS,
+    Kind,
+    Listed,
+    Measured,
+    Piece,
+    decompress,
+    foot,
+    head,
+    in_zstd,
+    make_piece,
+)
 from application.formats.rpm.memory import Memory
 from application.formats.rpm.names import PACKAGES
 from application.formats.rpm.stored import fragments_of
@@ -34,7 +45,8 @@ T = TypeVar("T")
 
 _pieces_made: Memory[tuple[UUID, str], Piece] = Memory(64 << 20)
 _generations_made: Memory[tuple[UUID, int], Generation] = Memory(16)
-"""Neither ever changes, so it does not matter who made them, and for whom."""
+_zstd_made: Memory[tuple[UUID, int], dict[Kind, Listed]] = Memory(16)
+"""None of them ever changes, so it does not matter who made them, and for whom."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -64,6 +76,27 @@ def load_generation(services: Services, repository: UUID, at: int) -> Generation
     if found is None:
         found = _shared(services, repository, f"generation {at}", Generation, lambda: _make(services, repository, at))
         _generations_made.put(key, found, 1)
+    return found
+
+
+def load_zstd(services: Services, repository: UUID, at: int) -> dict[Kind, Listed]:
+    """The same documents in the other compression, as they are listed there. They are packed anew for whoever asks."""
+
+    def measure() -> dict[Kind, Listed]:
+        generation = load_generation(services, repository, at)
+        listed: dict[Kind, Listed] = {}
+        for kind in KINDS:
+            measured = Measured(kind, "zst")
+            for part in document_parts(services, repository, generation, kind):
+                measured.add_both(in_zstd(part), decompress(part))
+            listed[kind] = measured.listed()
+        return listed
+
+    key = repository, at
+    found = _zstd_made.get(key)
+    if found is None:
+        found = _shared(services, repository, f"zstd {at}", dict[Kind, Listed], measure)
+        _zstd_made.put(key, found, 1)
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 from xml.sax.saxutils import quoteattr
 
 import msgspec
+import zstandard
 from isal import isal_zlib
 
 Kind = Literal["primary", "filelists", "other"]
@@ -25,6 +26,7 @@ _ROOTS: dict[Kind, str] = {
     "other": f'otherdata xmlns="{_NAMESPACE}/other"',
 }
 _LEVEL = 5
+_ZSTD_LEVEL = 6
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -59,23 +61,28 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 class Measured:
     """The digests and sizes of a document, taken while its parts go by."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, ending: str = "gz") -> None:
         self._kind = kind
+        self._ending = ending
         self._closed, self._open = hashlib.sha256(), hashlib.sha256()
         self._closed_bytes = self._open_bytes = 0
 
     def add(self, part: Part) -> None:
         """The next part."""
-        self._closed.update(part.data)
-        self._closed_bytes += len(part.data)
-        self._open.update(decompress(part.data))
-        self._open_bytes += part.open_bytes
+        self.add_both(part.data, decompress(part.data))
+
+    def add_both(self, packed: bytes, plain: bytes) -> None:
+        """The next part, with and without its compression."""
+        self._closed.update(packed)
+        self._closed_bytes += len(packed)
+        self._open.update(plain)
+        self._open_bytes += len(plain)
 
     def listed(self) -> Listed:
         """What repomd.xml says of it."""
         return Listed(
             type=self._kind,
-            name=f"{self._kind}.xml.gz",
+            name=f"{self._kind}.xml.{self._ending}",
             sha256=self._closed.hexdigest(),
             size_bytes=self._closed_bytes,
             open_sha256=self._open.hexdigest(),
@@ -99,6 +106,11 @@ def decompress(part: bytes) -> bytes:
     """What a gzip member of ours holds."""
     text: bytes = isal_zlib.decompress(part, wbits=_GZIP)
     return text
+
+
+def in_zstd(part: bytes) -> bytes:
+    """What a gzip member of ours holds, as a Zstandard frame; frames, too, may stand one behind the other."""
+    return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(decompress(part))
 
 
 def make_piece(packages: Iterable[tuple[str, str, str]]) -> Piece:

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from application.catalogue import TREE_SCOPE, ArtifactRow, package_scope
 from application.formats.rpm.extras import EXTRAS, listed_extras
-from application.formats.rpm.generation import document_parts, load_generation
-from application.formats.rpm.index import KINDS, Kind, decompress, render_repomd
+from application.formats.rpm.generation import document_parts, load_generation, load_zstd
+from application.formats.rpm.index import KINDS, Kind, decompress, in_zstd, render_repomd
 from application.formats.rpm.names import REPODATA, named_package, package_path
 from application.formats.rpm.publishing import MEDIA_TYPE
 from application.formats.rpm.stored import extra_of
@@ -21,10 +21,18 @@ from domain.errors import NotFound
 MAX_HELD_BYTES = 1 << 20
 """Documents up to this are answered from memory, with all that HTTP offers; longer ones are streamed."""
 
+ZSTD = "zstd"
+"""The directory with the same repository, its generated documents compressed by Zstandard: for clients that know it."""
+
 _XML = "application/xml"
 _GZIP = "application/gzip"
 _OF_REVISION = re.compile(r"([0-9]{1,18})-([0-9a-f]{64})-([a-z.]+)\Z")
-_GENERATED: dict[str, Kind] = {f"{kind}.xml.gz": kind for kind in KINDS}
+_ZSTD = "application/zstd"
+_GENERATED: dict[str, tuple[Kind, str]] = {
+    f"{kind}.xml.{ending}": (kind, media_type)
+    for kind in KINDS
+    for ending, media_type in (("gz", _GZIP), ("zst", _ZSTD))
+}
 _PLAIN: dict[str, Kind] = {f"{kind}.xml": kind for kind in KINDS}
 
 
@@ -33,12 +41,12 @@ _PLAIN: dict[str, Kind] = {f"{kind}.xml": kind for kind in KINDS}
 
 def repomd_key(request: Request) -> DocumentKey:
     """Everything that changes in a repository changes it."""
-    return DocumentKey(TREE_SCOPE, "rpm repomd")
+    return DocumentKey(TREE_SCOPE, f"rpm {request.segments[0]} repomd")
 
 
 def signature_key(request: Request) -> DocumentKey:
     """It goes with the document that it signs."""
-    return DocumentKey(TREE_SCOPE, "rpm repomd signature")
+    return DocumentKey(TREE_SCOPE, f"rpm {request.segments[0]} repomd signature")
 
 
 def public_key_key(request: Request) -> DocumentKey:
@@ -95,8 +103,8 @@ def get_document(call: Call) -> AnyAnswer:
     if found and not _is_revision(call, at):
         raise NotFound(f"{name} is not a document of this repository")
     wanted = found[3] if found else name
-    kind = _GENERATED.get(wanted)
-    answer = _uploaded(call, at, wanted) if kind is None else _generated(call, at, kind)
+    kind, media_type = _GENERATED.get(wanted, (None, ""))
+    answer = _uploaded(call, at, wanted) if kind is None else _generated(call, at, kind, media_type)
     if answer is None or (found and answer[0] != found[2]):
         raise NotFound(f"{name} is not a document of this repository")
     return answer[1]
@@ -166,8 +174,11 @@ def _made_at(call: Call, at: int) -> datetime:
 
 
 def _repomd(call: Call, at: int, made_at: datetime) -> bytes:
-    generation = load_generation(call.services, call.content, at)
-    listed = [generation.listed[kind] for kind in KINDS]
+    if call.request.segments[0] == ZSTD:
+        generated = load_zstd(call.services, call.content, at)
+    else:
+        generated = load_generation(call.services, call.content, at).listed
+    listed = [generated[kind] for kind in KINDS]
     for row in _extra_rows(call, at):
         listed += listed_extras(row)
     return render_repomd(at, int(made_at.timestamp()), listed)
@@ -177,15 +188,16 @@ def _extra_rows(call: Call, at: int) -> Iterable[ArtifactRow]:
     return call.services.catalogue.artifacts_below(call.content, REPODATA, at, limit=len(EXTRAS) + 1)
 
 
-def _generated(call: Call, at: int, kind: Kind) -> tuple[str, AnyAnswer]:
+def _generated(call: Call, at: int, kind: Kind, media_type: str) -> tuple[str, AnyAnswer]:
     """A generated document, with its digest."""
     generation = load_generation(call.services, call.content, at)
-    listed = generation.listed[kind]
-    parts = document_parts(call.services, call.content, generation, kind)
+    listed, parts = generation.listed[kind], document_parts(call.services, call.content, generation, kind)
+    if media_type == _ZSTD:
+        listed, parts = load_zstd(call.services, call.content, at)[kind], map(in_zstd, parts)
     if listed.size_bytes <= MAX_HELD_BYTES:
-        return listed.sha256, Document(body=b"".join(parts), media_type=_GZIP)
+        return listed.sha256, Document(body=b"".join(parts), media_type=media_type)
     headers = (("content-length", str(listed.size_bytes)), ("etag", f'"{listed.sha256}"'))
-    return listed.sha256, Stream(chunks=parts, media_type=_GZIP, headers=headers)
+    return listed.sha256, Stream(chunks=parts, media_type=media_type, headers=headers)
 
 
 def _plain(call: Call, kind: Kind) -> Stream:

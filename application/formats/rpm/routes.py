@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from application.formats.rpm.extras import MAX_BYTES
 from application.formats.rpm.reading import (
+    ZSTD,
     get_document,
     get_package,
     get_public_key,
@@ -33,13 +36,25 @@ from application.formats.rpm.writing import (
     put_extra,
     put_package,
 )
-from application.wire import Body, Route
+from application.wire import AnyAnswer, Body, Call, Route
+from domain.errors import NotFound
 
 _PACKAGE = Body(kind="bytes", announced=True)
 _ANY = Body(kind="either", announced=True)
 _EXTRA = Body(kind="bytes", max_bytes=MAX_BYTES)
 
-_KEY_ADDRESSES = ("/repodata/repomd.xml.key", "/gpg-key.asc", "/repository.key")
+_KEY_ADDRESSES = (
+    "/repodata/repomd.xml.key",
+    f"/{ZSTD}/repodata/repomd.xml.key",
+    "/gpg-key.asc",
+    "/repository.key",
+)
+
+
+def _not_there(call: Call, members: Sequence[Call]) -> AnyAnswer:
+    """What only hosted repositories offer."""
+    raise NotFound("a virtual repository has its documents in gzip alone")
+
 
 ROUTES = (
     Route(
@@ -88,6 +103,23 @@ ROUTES = (
         remote=get_snippet,
         virtual=lambda call, _: get_snippet(call),
     ),
+    Route(
+        method="GET",
+        pattern=f"/{ZSTD}/repodata/repomd.xml",
+        needs="read",
+        handler=get_repomd,
+        document=repomd_key,
+        virtual=_not_there,
+    ),
+    Route(
+        method="GET",
+        pattern=f"/{ZSTD}/repodata/repomd.xml.asc",
+        needs="read",
+        handler=get_signature,
+        document=signature_key,
+        virtual=_not_there,
+    ),
+    Route(method="GET", pattern=f"/{ZSTD}/repodata/{{file}}", needs="read", handler=get_document, virtual=_not_there),
     Route(
         method="GET",
         pattern="/{path+}",
