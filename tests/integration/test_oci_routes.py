@@ -366,7 +366,7 @@ def test_a_manifest_is_known_by_its_sha512(libs: Images) -> None:
 def test_a_manifest_without_its_blobs_is_refused(libs: Images, missing: str) -> None:
     sample = make.image(f"without {missing}")
     libs.blob(sample.blobs[missing == "config"])
-    assert code(libs.manifest(sample.manifest, "1", status=404))[1] == "MANIFEST_BLOB_UNKNOWN"
+    assert code(libs.manifest(sample.manifest, "1", status=400))[1] == "MANIFEST_BLOB_UNKNOWN"
     assert code(libs.get("img/manifests/1")) == (404, "MANIFEST_UNKNOWN")
     assert code(libs.get("img/tags/list")) == (404, "NAME_UNKNOWN")
 
@@ -374,7 +374,7 @@ def test_a_manifest_without_its_blobs_is_refused(libs: Images, missing: str) -> 
 def test_an_index_without_its_manifests_is_refused(libs: Images) -> None:
     sample = make.image("of an index")
     index = make.index(sample.manifest)
-    assert code(libs.manifest(index, "1", status=404))[1] == "MANIFEST_BLOB_UNKNOWN"
+    assert code(libs.manifest(index, "1", status=400))[1] == "MANIFEST_BLOB_UNKNOWN"
     libs.push(sample)
     libs.manifest(index, "1")
     assert libs.get("img/manifests/1").header("content-type") == make.OCI_INDEX
@@ -534,6 +534,19 @@ def test_a_referrer_that_was_deleted_refers_no_more(libs: Images) -> None:
     assert libs.referrers(subject.digest) == []
 
 
+def test_referrers_that_were_listed_under_a_tag_are_found_too(libs: Images) -> None:
+    subject = make.image("subject")
+    libs.push(subject)
+    tagged = make.artifact("application/x.tagged", text="tagged")
+    libs.push(tagged)
+    libs.push(make.artifact("application/x.marked", subject.manifest, "marked"))
+    listed = make.descriptor(tagged.manifest, make.OCI_MANIFEST, artifactType="application/x.tagged")
+    index = {"schemaVersion": 2, "mediaType": make.OCI_INDEX, "manifests": [listed]}
+    libs.manifest(json.dumps(index).encode(), subject.digest.replace(":", "-"))
+    types = {one["artifactType"] for one in libs.referrers(subject.digest)}
+    assert types == {"application/x.tagged", "application/x.marked"}
+
+
 # deleting
 
 
@@ -607,10 +620,19 @@ def test_a_manifest_that_races_the_deletion_of_its_blob_keeps_it_or_is_refused(l
         with ThreadPoolExecutor(2) as pool:
             outcomes = pool.submit(pushed), pool.submit(deleted)
             status, removed = (outcome.result() for outcome in outcomes)
-        assert status in (201, 404)
+        assert status in (201, 400)
         assert removed in (202, 409)
         there = libs("HEAD", f"img/blobs/{layer}").status == 200
         assert there == (status == 201)
+
+
+def test_a_manifest_whose_bytes_were_collected_meanwhile_is_refused(running: Registry, libs: Images) -> None:
+    sample = make.image("collected meanwhile")
+    for data in sample.blobs:
+        libs.blob(data)
+    running.blobs.delete(make.digest(sample.blobs[1]).removeprefix("sha256:"))
+    assert code(libs.manifest(sample.manifest, "1", status=400))[1] == "MANIFEST_BLOB_UNKNOWN"
+    libs.push(sample, "1")
 
 
 def test_the_collector_leaves_blobs_that_no_manifest_needs_yet(running: Registry, libs: Images) -> None:

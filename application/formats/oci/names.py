@@ -138,6 +138,11 @@ def referrers_key(image: ImageName, subject: Digest) -> str:
     return f"{image}@{subject}"
 
 
+def fallback_tag(subject: Digest) -> Tag:
+    """Under which clients list referrers of a subject where the registry does not."""
+    return Tag(f"{subject.algorithm}-{subject.hex[:64]}")
+
+
 def order_key(version: str) -> tuple[Any, ...]:
     """Tags in the order of the numbers in them; nothing else of them says which is newer."""
     return tuple((1, int(part[:19]), "") if part.isdecimal() else (0, 0, part) for part in _NUMBERS.split(version))

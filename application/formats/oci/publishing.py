@@ -26,12 +26,12 @@ from application.publishing import NewFile, PackageDecision, Target
 from application.services import Services
 from domain import package
 from domain.artifact import ArtifactNotFound
-from domain.errors import Conflict, DigestMismatch, Invalid, NotFound
+from domain.errors import Conflict, DigestMismatch, Gone, Invalid
 from domain.event import Event
 from domain.package import Package
 
 
-class ManifestBlobUnknown(NotFound):
+class ManifestBlobUnknown(Invalid):
     """Something that a manifest needs is not in its image."""
 
     template = "{digest} is not in {image}: push it first"
@@ -146,6 +146,8 @@ def publish_manifest(
             blobs=blobs,
         )
         services.publishing.publish(target, [file], _pointing(target, image, known_as, manifest, tags))
+    except Gone:  # between the look and the lease
+        raise ManifestBlobUnknown(image, "one of its blobs") from None
     finally:
         services.spool.discard(spooled)
     return known_as

@@ -26,6 +26,7 @@ from application.formats.oci.names import (
     Tag,
     TagInvalid,
     blob_path,
+    fallback_tag,
     manifest_path,
 )
 from application.formats.oci.reading import page_size, referrers_document, tags_document
@@ -176,7 +177,7 @@ def _referrers_of(call: Call, image: ImageName, subject: Digest) -> Fetched | No
         check=_check_referrers,
         scope=_scope(image),
     )
-    instead = _tag_resource(call, image, Tag(f"{subject.algorithm}-{subject.hex[:64]}"))
+    instead = _tag_resource(call, image, fallback_tag(subject))
     for wanted in (resource, instead):
         try:
             with _absent_as(NameUnknown(image)):

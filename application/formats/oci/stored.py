@@ -6,19 +6,21 @@ became of their own entries meanwhile.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
 
 from application.catalogue import ArtifactRow
-from application.formats.oci.index import Referrer
-from application.formats.oci.metadata import Manifest
+from application.formats.oci.index import ListInvalid, Referrer, read_referrers
+from application.formats.oci.metadata import OCI_INDEX, Manifest
 from application.formats.oci.names import (
     Digest,
     DigestInvalid,
     ImageName,
     Tag,
     blob_path,
+    fallback_tag,
     manifest_path,
     parse_digest,
     referrers_key,
@@ -167,22 +169,34 @@ class Shelf(msgspec.Struct, frozen=True):
 
     def referrers(self, image: ImageName, subject: Digest) -> list[Referrer]:
         """The manifests that refer to the subject, which need not be there itself."""
+        told = [*self._tagged_referrers(image, subject), *self._marked_referrers(image, subject)]
+        return list({referrer.digest: referrer for referrer in told}.values())
+
+    def _marked_referrers(self, image: ImageName, subject: Digest) -> Iterator[Referrer]:
+        """Those that were pushed here as such."""
         marks = self.services.catalogue.marks(self.content, referrers_key(image, subject), "tag", self.at)
-        found = []
         for name in marks:
             row = self.manifest(image, parse_digest(name))
             facts = facts_of(row, self.services.blobs) if row is not None else None
             if row is not None and facts is not None:
-                found.append(
-                    Referrer(
-                        digest=parse_digest(name),
-                        media_type=row.media_type,
-                        size_bytes=row.size_bytes,
-                        artifact_type=facts.artifact_type,
-                        annotations=facts.annotations,
-                    )
+                yield Referrer(
+                    digest=parse_digest(name),
+                    media_type=row.media_type,
+                    size_bytes=row.size_bytes,
+                    artifact_type=facts.artifact_type,
+                    annotations=facts.annotations,
                 )
-        return found
+
+    def _tagged_referrers(self, image: ImageName, subject: Digest) -> list[Referrer]:
+        """Those that clients listed under a tag, as they do where a registry keeps no referrers."""
+        row = self.manifest(image, fallback_tag(subject))
+        if row is None or row.media_type != OCI_INDEX:
+            return []
+        with self.services.blobs.open(row.sha256) as file:
+            try:
+                return read_referrers(file.read())
+            except ListInvalid:
+                return []
 
     def _has_blobs(self, image: ImageName) -> bool:
         return bool(self.services.catalogue.artifacts_below(self.content, f"{image}/blobs/", self.at, limit=1))
