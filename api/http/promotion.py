@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api.app import App
 from api.http.given import GivenApp, GivenMeta, GivenPrincipal, GivenResolved
 from api.http.pages import Page, clamp, page_of
-from api.http.repository_settings import visible_repository
+from api.http.repository_settings import release_target, visible_repository
 from application.catalogue import ArtifactRow, RepositoryRow
 from application.promoting import (
     ApprovalFilter,
@@ -272,14 +272,7 @@ class PromotionController(Controller):
     ) -> ReleaseTarget:
         """Link the repository to the one where alone its files may go."""
         row = resolved.repository
-        if row.kind != "staging":
-            raise Invalid(f"'{row.key}' is not a staging repository")
-        target = None
-        if data.release_repository_key:
-            linked = visible_repository(app, principal, data.release_repository_key)
-            if linked.kind != "local" or app.formats.by_key(linked.format) is not app.formats.by_key(row.format):
-                raise Invalid(f"'{linked.key}' is not a local repository of format {row.format}")
-            target = linked.id
+        target = release_target(app, principal, row, data.release_repository_key)
         changed = app.configuring.change(
             row, lambda settings: msgspec.structs.replace(settings, release_target=target), meta
         )

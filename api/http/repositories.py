@@ -130,6 +130,7 @@ class UpdateRepository(msgspec.Struct, frozen=True, kw_only=True):
     overwrite: str | msgspec.UnsetType = msgspec.UNSET
     record_access: bool | msgspec.UnsetType = msgspec.UNSET
     promotion_only: bool | msgspec.UnsetType = msgspec.UNSET
+    release_repository_key: str | msgspec.UnsetType | None = msgspec.UNSET
     quota_bytes: int | msgspec.UnsetType | None = msgspec.UNSET
     index_upstream_url: str | msgspec.UnsetType = msgspec.UNSET
     pypi_upstream_index_path: str | msgspec.UnsetType = msgspec.UNSET

@@ -71,7 +71,25 @@ def changed_settings(
         settings = msgspec.structs.replace(settings, shared_names=_shared(data.shared_names))
     if data.publish_to is not msgspec.UNSET:
         settings = _published_to(settings, app, principal, data.publish_to)
+    if data.release_repository_key is not msgspec.UNSET:
+        target = release_target(app, principal, row, data.release_repository_key)
+        settings = msgspec.structs.replace(settings, release_target=target)
     return settings if settings != row.settings else msgspec.UNSET
+
+
+def release_target(app: App, principal: Principal, row: RepositoryRow, key: str | None) -> UUID | None:
+    """The repository to which alone files of a staging one may be promoted; None for no or an empty key.
+
+    Raises RepositoryNotFound, Invalid.
+    """
+    if row.kind != "staging":
+        raise Invalid(f"'{row.key}' is not a staging repository")
+    if not key:
+        return None
+    linked = visible_repository(app, principal, key)
+    if linked.kind != "local" or app.formats.by_key(linked.format) is not app.formats.by_key(row.format):
+        raise Invalid(f"'{linked.key}' is not a local repository of format {row.format}")
+    return linked.id
 
 
 def visible_repository(app: App, principal: Principal, key: str) -> RepositoryRow:

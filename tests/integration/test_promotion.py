@@ -218,6 +218,15 @@ def test_a_linked_repository_promotes_to_its_release_repository_alone(running: P
     back = f"{PROMOTION}/{stage.target}/release-target"
     assert running.call("PUT", back, {"release_repository_key": stage.target}, auth=running.admin).status == 400
     assert running.done("PUT", link, {"release_repository_key": None}) == unlinked
+    repositories = "/api/v1/repositories"
+    running.done("PATCH", f"{repositories}/{stage.source}", {"release_repository_key": stage.target})
+    assert running.done("GET", link)["release_repository_id"] == stage.target_id
+    running.done("PATCH", f"{repositories}/{stage.source}", {"description": "for tests"})
+    assert running.done("GET", link)["linked"] is True
+    running.done("PATCH", f"{repositories}/{stage.source}", {"release_repository_key": ""})
+    assert running.done("GET", link) == unlinked
+    refused = running.call("PATCH", f"{repositories}/{stage.target}", {"release_repository_key": stage.source}, auth=running.admin)  # fmt: skip
+    assert refused.status == 400
 
 
 def test_who_may_promote(running: Product) -> None:
