@@ -358,6 +358,9 @@ class Proxy:
                 overwrite="replace",
                 fetched_from=reply.url,
             )
+            held = self._catalogue.artifact(call.content, resource.path)
+            if held is not None and _is_same(held, file):
+                return held  # an upstream without validators sends it again and again, which is no news
             self._publishing.publish(_target(call), [file])
         finally:
             self._spool.discard(spooled)
@@ -430,6 +433,11 @@ def _verify(resource: Resource, url: str, expected_bytes: int | None, spooled: S
             resource.check(spooled, media_type)
         except Invalid as fault:
             raise UpstreamLied(host_of(url), resource.path, f"content that is not valid: {fault}") from None
+
+
+def _is_same(held: ArtifactRow, file: NewFile) -> bool:
+    stated = (held.sha256, held.media_type, bytes(held.metadata))
+    return stated == (file.spooled.sha256, file.media_type, file.metadata)
 
 
 def _target(call: Call) -> Target:

@@ -318,12 +318,25 @@ def test_documents_of_earlier_states_stay_where_they_were(world: World) -> None:
     assert world.get(f"{key}@{then}", href).status == 404
 
 
-def test_a_download_changes_no_document(world: World) -> None:
+def test_neither_a_download_nor_asking_again_changes_a_document(world: World) -> None:
     world.offer(make.rpm("remote-only"))
-    key = world.virtual(world.local(ONE), world.remote())
+    remote = world.remote()
+    key = world.virtual(world.local(ONE), remote)
     before = world.get(key, "repodata/repomd.xml").body
     assert world.get(key, "Packages/x/remote-only-1.0-1.noarch.rpm").status == 200
     assert world.get(key, "repodata/repomd.xml").body == before
+    world.expire(remote)
+    assert world.get(key, "repodata/repomd.xml").body == before
+    assert world.upstream.asked["/el/repodata/repomd.xml"] == 2
+
+
+def test_names_of_a_hidden_member_change_what_is_told(world: World) -> None:
+    world.offer(make.rpm("late"))
+    hidden = world.local(is_public=False)
+    key = world.virtual(hidden, world.remote())
+    assert world.packages(key) == ["late-1.0-1.noarch.rpm"]
+    world.running.done("POST", f"/rpm/{hidden}/upload", make.rpm("late", "0.1"))
+    assert world.packages(key) == []
 
 
 def test_uploaded_documents_are_merged(world: World) -> None:
