@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -112,6 +113,32 @@ class LocalLocks:
                     del self._held[key]
                 else:
                     self._held[key] = (lock, waiting - 1)
+
+
+class MemoryCache:
+    """The SharedCache port of one process alone: what was used last, up to so many bytes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._guard = threading.Lock()
+        self._values: OrderedDict[str, bytes] = OrderedDict()
+        self._max_bytes = max_bytes
+        self._bytes = 0
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes, or None."""
+        with self._guard:
+            value = self._values.get(key)
+            if value is not None:
+                self._values.move_to_end(key)
+            return value
+
+    def put(self, key: str, value: bytes) -> None:
+        """Remember, and forget what was not asked for longest."""
+        with self._guard:
+            self._bytes += len(value) - len(self._values.pop(key, b""))
+            self._values[key] = value
+            while self._bytes > self._max_bytes:
+                self._bytes -= len(self._values.popitem(last=False)[1])
 
 
 class NoCache:

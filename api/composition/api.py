@@ -66,7 +66,7 @@ from application.repositories import Repositories
 from application.resolving import Resolver
 from application.services import Services
 from infrastructure.blobs.leases import PostgresLeases
-from infrastructure.cache import LocalLocks, NoCache, RedisCache
+from infrastructure.cache import LocalLocks, MemoryCache, RedisCache
 from infrastructure.signing.ecdsa import EcdsaPackageSigner
 from projections.catalogue.comparison import CatalogueComparison
 from projections.catalogue.finder import CatalogueFinder
@@ -77,6 +77,9 @@ from projections.promotions.view import PromotionTables
 from projections.search.view import SearchView
 from projections.transparency.view import TransparencyView
 from projections.usage.view import UsageView
+
+MEMORY_CACHE_BYTES = 16 << 20
+"""For documents of a process that has no other cache: most are held once more, ready to be sent."""
 
 CONTROLLERS: tuple[type[Controller], ...] = (
     AdminAuditController,
@@ -173,7 +176,7 @@ def wire_api(core: Core) -> Api:
     tables = SearchView(core.connect)
     searching = compose_searching(core, tables)
     usage = UsageView(core.connect)
-    documents = Documents(cache or NoCache(), cache or LocalLocks())
+    documents = Documents(cache or MemoryCache(MEMORY_CACHE_BYTES), cache or LocalLocks())
     proxying = compose_proxying(core, publishing, identity.keys, lambda: revisions.repositories_generation)
     services = Services(
         catalogue=core.catalogue,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import pytest
 
+from application.formats.debian.suites import GENERATIONS
 from tests.integration.product import Product, product
 from tests.samples.debian import make
 
@@ -67,3 +69,16 @@ def test_bare_packages_of_the_management_api_find_their_place(running: Product) 
     target = "/api/v1/repositories/bare/artifacts/any/hello.deb"
     running.done("PUT", target, make.deb(), headers={"content-type": "application/octet-stream"})
     assert running.call("GET", f"/debian/bare/{FILE}").body == make.deb()
+
+
+def test_an_index_stays_by_its_digest_however_much_is_published_meanwhile(running: Product) -> None:
+    running.repository("busy", "debian")
+    base = "/debian/busy/dists/stable"
+    release = running.call("GET", f"{base}/Release").text
+    lines = release.partition("\nSHA256:\n")[2].splitlines()
+    digest = next(line.split()[0] for line in lines if line.endswith(" main/binary-amd64/Packages.gz"))
+    for number in range(GENERATIONS + 2):
+        target = f"/debian/busy/pool/main/h/hello/hello_{number}-1_amd64.deb"
+        running.done("PUT", target, make.deb(version=f"{number}-1"))
+    reply = running.call("GET", f"{base}/main/binary-amd64/by-hash/SHA256/{digest}")
+    assert hashlib.sha256(reply.body).hexdigest() == digest

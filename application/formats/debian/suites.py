@@ -11,14 +11,14 @@ import msgspec
 from application.catalogue import TREE_SCOPE
 from application.finding import ArtifactFilter
 from application.formats.debian.index import BY_HASH, Indexes, IndexFile
-from application.formats.debian.indexing import index_suite, pool_rows
+from application.formats.debian.indexing import LARGE_BYTES, index_suite, pool_rows
 from application.formats.debian.names import POOL, SuiteNotFound, checked_suite
 from application.formats.debian.stored import DISTRIBUTION
 from application.wire import Call, Document
 from domain.errors import NotFound
 
-GENERATIONS = 8
-"""How many earlier revisions are looked through for an index that nobody remembers having made."""
+GENERATIONS = 4
+"""How many earlier revisions are looked through for an index that nobody remembers having made, where that is quick."""
 
 _MSGPACK = "application/vnd.msgpack"
 _DIGEST = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?\Z")
@@ -53,9 +53,12 @@ def find_by_hash(call: Call, suite: str, directory: str, folder: str, digest: st
     if algorithm is None or not _DIGEST.match(digest):
         raise NotFound("no such index")
     for revision in _generations(call, _title(suite, directory, digest)):
-        for path, file in load_indexes(call, suite, revision).files.items():
+        indexes = load_indexes(call, suite, revision)
+        for path, file in indexes.files.items():
             if getattr(file, algorithm) == digest and path.rpartition("/")[0] == directory:
                 return Found(suite, revision, path, file)
+        if any(file.size_bytes > LARGE_BYTES for file in indexes.files.values()):
+            break
     raise NotFound("no such index, or one from long ago")
 
 
@@ -106,13 +109,12 @@ def _has_files(call: Call, revision: int) -> bool:
 
 
 def _generations(call: Call, title: str) -> Iterator[int]:
-    """The asked revision, the one that is remembered under the title, and some of those before."""
+    """The revision that is remembered under the title; else the asked one, and some of those before."""
     asked = revision_of(call)
-    yield asked
     remembered = _remembered(call, title)
-    if remembered is not None and remembered < asked:
+    if remembered is not None and remembered <= asked:
         yield remembered
-        return
+    yield asked
     for _ in range(GENERATIONS):
         asked = call.services.catalogue.revision(call.content, TREE_SCOPE, asked - 1) if asked else 0
         if not asked:
