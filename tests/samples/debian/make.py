@@ -14,7 +14,7 @@ import lzma
 import sys
 import tarfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import zstandard
 
@@ -97,7 +97,8 @@ def deb(
     brought = {f"usr/share/doc/{name}/greeting": f"hello from {name} {mark}\n".encode()} if files is None else files
     sums = "".join(f"{hashlib.md5(data).hexdigest()}  {path}\n" for path, data in brought.items())
     control_tar = tar([folder("./"), ("./control", said.encode()), ("./md5sums", sums.encode())])
-    data_tar = tar([folder("./"), *((f"./{path}", data) for path, data in brought.items())])
+    above = sorted({f"./{parent}/" for path in brought for parent in map(str, PurePosixPath(path).parents)} - {"././"})
+    data_tar = tar([folder("./"), *map(folder, above), *((f"./{path}", data) for path, data in brought.items())])
     inner = control_packing or packing
     inner = inner if inner in {"", ".gz", ".xz", ".zst"} else ".gz"
     return ar(
