@@ -744,6 +744,9 @@ def test_files_with_nothing_but_a_path_are_images_too(running: Registry, libs: I
 
     for data in sample.blobs:
         give(f"img/blobs/{make.digest(data)}", data)
+    long = make.digest(b"long digest", "sha512")
+    assert give(f"img/blobs/{long}", b"long digest") == f"img/blobs/{long}"
+    assert libs.get(f"img/blobs/{long}").body == b"long digest"
     assert give("img/manifests/1.0", sample.manifest) == f"img/manifests/{sample.digest}"
     assert libs.get("img/manifests/1.0").body == sample.manifest
     with pytest.raises(DigestMismatch):

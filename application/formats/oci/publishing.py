@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+import msgspec
+
 from application.format import Deposit
-from application.formats.oci.metadata import Manifest, Reference, parse_manifest
+from application.formats.oci.metadata import MAX_MANIFEST_BYTES, Manifest, Reference, parse_manifest
 from application.formats.oci.names import (
     Digest,
     ImageName,
@@ -26,9 +28,12 @@ from application.publishing import NewFile, PackageDecision, Target
 from application.services import Services
 from domain import package
 from domain.artifact import ArtifactNotFound
+from domain.digests import Hasher
 from domain.errors import Conflict, DigestMismatch, Gone, Invalid
 from domain.event import Event
 from domain.package import Package
+
+_CHUNK_BYTES = 1 << 20
 
 
 class ManifestBlobUnknown(Invalid):
@@ -177,12 +182,12 @@ def deposit(given: Deposit) -> str:
     name, _, folder = name.rpartition("/")
     if folder == "blobs":
         digest = parse_digest(last)
-        publish_blob(given.services, given.target, parse_image(name), digest, given.spooled)
+        publish_blob(given.services, given.target, parse_image(name), digest, _hashed(given.spooled, digest))
         return given.path
     if folder == "manifests":
         image, reference = parse_image(name), parse_reference(last)
         with given.spooled.open() as file:
-            data = file.read()
+            data = file.read(MAX_MANIFEST_BYTES + 1)
         manifest = parse_manifest(data)
         named = reference if isinstance(reference, Digest) else None
         tags = () if isinstance(reference, Digest) else (reference,)
@@ -192,6 +197,17 @@ def deposit(given: Deposit) -> str:
 
 
 # steps
+
+
+def _hashed(spooled: Spooled, digest: Digest) -> Spooled:
+    """What was received, with the digest computed by which it is to be known."""
+    if digest.algorithm in spooled.digests:
+        return spooled
+    hasher = Hasher(digest.further)
+    with spooled.open() as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            hasher.update(chunk)
+    return msgspec.structs.replace(spooled, digests=hasher.digests())
 
 
 def _needed(shelf: Shelf, image: ImageName, manifest: Manifest) -> dict[str, Spooled | Stored]:
