@@ -12,6 +12,7 @@ PYTEST := $(BIN)/python -m pytest -q
 PNPM := pnpm@10.34.8
 YARN_CLASSIC := yarn@1.22.22
 YARN_BERRY := @yarnpkg/cli-dist@4.18.1
+NUGET := nuget-exe@5.8.0
 NPM_INSTALL := npm install --no-save --no-audit --no-fund --no-update-notifier --loglevel=error
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -119,6 +120,7 @@ DRIVEN := curl=curl wget=wget aria2c=aria2 rclone=rclone
 DRIVEN += mvn=maven gradle=gradle java=default-jre-headless
 DRIVEN += apt-get=apt dput=dput apt-file=apt-file
 DRIVEN += go=golang-go
+DRIVEN += nuget=nuget mono=mono-runtime
 DRIVEN += skopeo=skopeo
 DRIVEN += dnf=dnf zypper=zypper rpmbuild=rpm createrepo_c=createrepo-c gpg=gnupg gpgv=gpgv rpmkeys=rpm
 
@@ -134,6 +136,8 @@ $(CLIENTS)/.ready: requirements/clients.txt requirements/old-pip.txt Makefile
 	$(NPM_INSTALL) --prefix $(CLIENTS)/pnpm $(PNPM)
 	$(NPM_INSTALL) --prefix $(CLIENTS)/yarn $(YARN_CLASSIC)
 	$(NPM_INSTALL) --prefix $(CLIENTS)/yarn-berry $(YARN_BERRY)
+	$(NPM_INSTALL) --prefix $(CLIENTS)/nuget $(NUGET)
+	@sh requirements/nuget.sh
 	@mkdir -p $(CLIENTS)/bin
 	@for name in pip uv poetry twine flit hatch pyproject-build; do ln -sf ../python/bin/$$name $(CLIENTS)/bin/$$name; done
 	@ln -sf ../pnpm/node_modules/.bin/pnpm $(CLIENTS)/bin/pnpm

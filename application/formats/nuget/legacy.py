@@ -19,12 +19,13 @@ from application.formats.nuget.feed import (
     render_schema,
     render_service,
 )
-from application.formats.nuget.finding import MAX_SKIPPED, find_packages, number, parse_query
+from application.formats.nuget.finding import MAX_SKIPPED, number, parse_query
 from application.formats.nuget.index import Entry
 from application.formats.nuget.names import VersionInvalid, order_key, package_key, version_key
 from application.formats.nuget.odata import Filter, parse_filter, parse_order, text_value
-from application.formats.nuget.packages import asked_key, asked_row, every_key, find_package, load_package
+from application.formats.nuget.packages import asked_key, asked_row
 from application.formats.nuget.reading import addresses_of, archive_file
+from application.formats.nuget.shelves import Shelf
 from application.wire import Answer, Call, File
 from domain.errors import Invalid, NotFound
 
@@ -47,10 +48,10 @@ def get_archive(call: Call) -> File:
     return archive_file(asked_row(call), _ZIP)
 
 
-def get_latest_archive(call: Call) -> Answer:
+def get_latest_archive(call: Call, shelf: Shelf) -> Answer:
     """GET v2/package/{id}: where the latest version is."""
     text = call.params["id"]
-    latest = [one for one in _described(call, load_package(call, asked_key(text))) if one.properties["IsLatestVersion"]]
+    latest = [one for one in _described(call, shelf.load(asked_key(text))) if one.properties["IsLatestVersion"]]
     if not latest:
         raise PackageNotFound(text)
     entry = latest[0].entry
@@ -58,7 +59,7 @@ def get_latest_archive(call: Call) -> Answer:
     return Answer(status=302, headers=(("location", location),))
 
 
-def get_resource(call: Call) -> Answer:
+def get_resource(call: Call, shelf: Shelf) -> Answer:
     """GET v2/{resource}: `$metadata`, a function, all packages, or one version of one."""
     resource = call.params["resource"]
     if resource.lower() == "$metadata":
@@ -68,47 +69,47 @@ def get_resource(call: Call) -> Answer:
         raise NotFound("no such address in this feed")
     arguments = found["arguments"] or ""
     if found["name"] == "Packages" and arguments.strip():
-        return _one(call, arguments)
-    return _feed(call, found["name"], _FUNCTIONS[found["name"]](call))
+        return _one(call, shelf, arguments)
+    return _feed(call, found["name"], _FUNCTIONS[found["name"]](call, shelf))
 
 
-def count_resource(call: Call) -> Answer:
+def count_resource(call: Call, shelf: Shelf) -> Answer:
     """GET v2/{resource}/$count: how many there would be on all pages."""
     found = _RESOURCE.match(call.params["resource"])
     if found is None or (found["arguments"] or "").strip():
         raise NotFound("no such address in this feed")
-    return Answer(body=str(len(_filtered(call, _FUNCTIONS[found["name"]](call)))).encode())
+    return Answer(body=str(len(_filtered(call, _FUNCTIONS[found["name"]](call, shelf)))).encode())
 
 
 # functions
 
 
-def _every(call: Call) -> Iterator[Feature]:
+def _every(call: Call, shelf: Shelf) -> Iterator[Feature]:
     """Every version of every package that the filter may let pass."""
     may_pass = _filter(call)
-    for key in every_key(call):
+    for key in shelf.keys():  # noqa: SIM118 - no mapping
         if may_pass({"Id": key}) is not False:
-            yield from _described(call, find_package(call, key))
+            yield from _described(call, shelf.load(key))
 
 
-def _search(call: Call) -> Iterator[Feature]:
+def _search(call: Call, shelf: Shelf) -> Iterator[Feature]:
     """The listed versions of packages that a text finds, in the order of the search."""
     query = parse_query(
         _text(call, "searchTerm"), prerelease=_truth(call, "includePrerelease"), semver2=_reads_semver2(call)
     )
-    found, _ = find_packages(call, query, 0, MAX_FOUND)
+    found, _ = shelf.find(query, 0, MAX_FOUND)
     for versions in found:
-        described = _described(call, find_package(call, asked_key(versions[-1].key)))
+        described = _described(call, shelf.load(asked_key(versions[-1].key)))
         yield from (feature for feature in described if query.sees(feature.entry))
 
 
-def _find_by_id(call: Call) -> Iterator[Feature]:
+def _find_by_id(call: Call, shelf: Shelf) -> Iterator[Feature]:
     """Every version of one package, listed or not."""
     key = package_key(_text(call, "id"))
-    yield from _described(call, find_package(call, key)) if key is not None else ()
+    yield from _described(call, shelf.load(key)) if key is not None else ()
 
 
-def _updates(call: Call) -> Iterator[Feature]:
+def _updates(call: Call, shelf: Shelf) -> Iterator[Feature]:
     """For each package that a client has, what is newer than that."""
     ids, versions = _text(call, "packageIds").split("|"), _text(call, "versions").split("|")
     if len(ids) != len(versions) or len(ids) > MAX_UPDATES:
@@ -120,7 +121,7 @@ def _updates(call: Call) -> Iterator[Feature]:
             had = order_key(version)
         except VersionInvalid:
             continue
-        described = _described(call, find_package(call, key)) if key is not None else []
+        described = _described(call, shelf.load(key)) if key is not None else []
         newer = [
             feature
             for feature in described
@@ -131,7 +132,7 @@ def _updates(call: Call) -> Iterator[Feature]:
         yield from newer if every else newer[-1:]
 
 
-_FUNCTIONS: dict[str, Callable[[Call], Iterator[Feature]]] = {
+_FUNCTIONS: dict[str, Callable[[Call, Shelf], Iterator[Feature]]] = {
     "Packages": _every,
     "Search": _search,
     "FindPackagesById": _find_by_id,
@@ -142,11 +143,11 @@ _FUNCTIONS: dict[str, Callable[[Call], Iterator[Feature]]] = {
 # steps
 
 
-def _one(call: Call, arguments: str) -> Answer:
+def _one(call: Call, shelf: Shelf, arguments: str) -> Answer:
     """`Packages(Id='…',Version='…')`."""
     named = {name.lower(): text_value(f"'{value}'") for name, value in _ARGUMENT.findall(arguments)}
     key, version = package_key(named.get("id", "")), version_key(named.get("version", ""))
-    entries = find_package(call, key) if key is not None else []
+    entries = shelf.load(key) if key is not None else []
     for feature in describe(addresses_of(call), entries, semver2=True):
         if feature.entry.lower == version:
             return Answer(body=render_entry(addresses_of(call), feature), media_type=ENTRY_TYPE)

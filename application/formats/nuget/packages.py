@@ -62,16 +62,6 @@ def asked_row(call: Call) -> ArtifactRow:
     return row
 
 
-def asked_entry(call: Call) -> Entry:
-    """What is known of that version. Raises PackageNotFound."""
-    text, version = call.params["id"], call.params["version"]
-    normalized = version_key(version)
-    for entry in load_package(call, asked_key(text)):
-        if entry.lower == normalized:
-            return entry
-    raise PackageNotFound(text, version)
-
-
 def every_key(call: Call) -> Iterator[PackageKey]:
     """The packages of the repository, by their ids."""
     after = ""

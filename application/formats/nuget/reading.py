@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from application.catalogue import ArtifactRow, package_scope
 from application.formats.nuget import index
 from application.formats.nuget.addresses import Addresses
 from application.formats.nuget.dialect import PackageNotFound
-from application.formats.nuget.finding import Query, find_packages, page_of, parse_query
-from application.formats.nuget.index import JSON_TYPE
-from application.formats.nuget.names import package_key
-from application.formats.nuget.packages import asked_entry, asked_key, asked_row, find_package, load_package
+from application.formats.nuget.finding import Query, page_of, parse_query
+from application.formats.nuget.index import JSON_TYPE, Entry
+from application.formats.nuget.names import package_key, version_key
+from application.formats.nuget.packages import asked_key, asked_row
+from application.formats.nuget.shelves import Shelf
 from application.formats.nuget.stored import MANIFEST_ROLE
 from application.wire import Answer, Call, Document, DocumentKey, File, Request
 
@@ -52,9 +51,9 @@ def get_services(call: Call) -> Document:
     return _json(index.render_services(addresses_of(call)))
 
 
-def get_versions(call: Call) -> Document:
+def get_versions(call: Call, shelf: Shelf) -> Document:
     """GET v3/flatcontainer/{id}/index.json."""
-    return _json(index.render_versions(load_package(call, asked_key(call.params["id"]))))
+    return _json(index.render_versions(_asked_entries(call, shelf)))
 
 
 def get_archive(call: Call) -> File:
@@ -106,56 +105,56 @@ def archive_file(row: ArtifactRow, media_type: str = "") -> File:
 # registrations
 
 
-def get_registration(call: Call) -> Document:
+def get_registration(call: Call, shelf: Shelf) -> Document:
     """GET v3/registration/{id}/index.json."""
-    entries = load_package(call, asked_key(call.params["id"]))
+    entries = _asked_entries(call, shelf)
     return _told(call, index.render_registration(addresses_of(call), entries, semver2=_semver2_hive(call)))
 
 
-def get_page(call: Call) -> Document:
+def get_page(call: Call, shelf: Shelf) -> Document:
     """GET v3/registration/{id}/page/{lower}/{upper}."""
-    entries = load_package(call, asked_key(call.params["id"]))
+    entries = _asked_entries(call, shelf)
     bounds = call.params["lower"].lower(), call.params["upper"].lower().removesuffix(".json")
     return _told(call, index.render_page(addresses_of(call), entries, bounds, semver2=_semver2_hive(call)))
 
 
-def get_leaf(call: Call) -> Document:
+def get_leaf(call: Call, shelf: Shelf) -> Document:
     """GET v3/registration/{id}/{version}.json."""
-    entry, semver2 = asked_entry(_without_suffix(call)), _semver2_hive(call)
+    entry, semver2 = _asked_entry(call, shelf), _semver2_hive(call)
     if entry.semver2 and not semver2:
         raise PackageNotFound(call.params["id"], call.params["version"])
     return _json(index.render_leaf(addresses_of(call), entry, semver2=semver2))
 
 
-def get_catalog_entry(call: Call) -> Document:
+def get_catalog_entry(call: Call, shelf: Shelf) -> Document:
     """GET v3/catalog/{id}/{version}.json."""
-    return _json(index.render_catalog_entry(addresses_of(call), asked_entry(_without_suffix(call))))
+    return _json(index.render_catalog_entry(addresses_of(call), _asked_entry(call, shelf)))
 
 
 # searches
 
 
-def search(call: Call) -> Answer:
+def search(call: Call, shelf: Shelf) -> Answer:
     """GET v3/search."""
     skip, take = page_of(call)
     query = query_of(call)
-    found, total = find_packages(call, query, skip, take)
+    found, total = shelf.find(query, skip, take)
     return Answer(
         body=index.render_search(addresses_of(call), found, total, semver2=query.semver2), media_type=JSON_TYPE
     )
 
 
-def autocomplete(call: Call) -> Answer:
+def autocomplete(call: Call, shelf: Shelf) -> Answer:
     """GET v3/autocomplete: ids that have a text in them, or the versions of one."""
     asked = call.request.query_value("id")
     query = query_of(call, names_only=True)
     if asked:
         key = package_key(asked)
-        entries = find_package(call, key) if key is not None else []
+        entries = shelf.load(key) if key is not None else []
         body = index.render_names([entry.nuspec.version for entry in entries if query.sees(entry)])
     else:
         skip, take = page_of(call)
-        found, total = find_packages(call, query, skip, take)
+        found, total = shelf.find(query, skip, take)
         body = index.render_names([versions[-1].nuspec.id for versions in found], total)
     return Answer(body=body, media_type=JSON_TYPE)
 
@@ -184,10 +183,21 @@ def _semver2_hive(call: Call) -> bool:
     return call.request.segments[1].endswith("semver2")
 
 
-def _without_suffix(call: Call) -> Call:
-    """A version in an address that ends in `.json`, as one without."""
-    params = {**call.params, "version": call.params["version"].removesuffix(".json")}
-    return msgspec.structs.replace(call, request=msgspec.structs.replace(call.request, params=params))
+def _asked_entries(call: Call, shelf: Shelf) -> list[Entry]:
+    """Every version of the package in the address. Raises PackageNotFound."""
+    found = shelf.load(asked_key(call.params["id"]))
+    if not found:
+        raise PackageNotFound(call.params["id"])
+    return found
+
+
+def _asked_entry(call: Call, shelf: Shelf) -> Entry:
+    """The version in an address that ends in `.json`. Raises PackageNotFound."""
+    version = version_key(call.params["version"].removesuffix(".json"))
+    for entry in _asked_entries(call, shelf):
+        if entry.lower == version:
+            return entry
+    raise PackageNotFound(call.params["id"], call.params["version"])
 
 
 def _beside(call: Call, row: ArtifactRow, role: str, media_type: str) -> File:

@@ -30,11 +30,15 @@ _decode = msgspec.json.Decoder(Facts).decode
 
 
 def encode_facts(package: Package) -> bytes:
-    """The metadata to store."""
-    nuspec = package.nuspec
+    """The metadata to store of a package that was read."""
+    return encode_told(package.nuspec, signed=package.signed)
+
+
+def encode_told(nuspec: Nuspec, *, signed: bool = False) -> bytes:
+    """The metadata to store, from what is known of a version."""
     stated = {field: getattr(nuspec, field) for field in Nuspec.__struct_fields__}
-    facts = Facts(**stated, semver2=nuspec.is_semver2, signed=package.signed, keywords=tuple(nuspec.tags.split()[:100]))
-    return msgspec.json.encode(facts)
+    keywords = tuple(nuspec.tags.split()[:100])
+    return msgspec.json.encode(Facts(**stated, semver2=nuspec.is_semver2, signed=signed, keywords=keywords))
 
 
 def entries_of(

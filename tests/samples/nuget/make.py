@@ -11,10 +11,7 @@ from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
 NAMESPACE = "http://schemas.microsoft.com/packaging/2013/05/nuspec.xsd"
-TYPES = (
-    b'<?xml version="1.0" encoding="utf-8"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
-    b'<Default Extension="nuspec" ContentType="application/octet" /></Types>'
-)
+_OPC = "http://schemas.openxmlformats.org/package/2006"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
 Files = Mapping[str, bytes] | Sequence[tuple[str, bytes]]
@@ -53,13 +50,31 @@ def package(
     """A `.nupkg`. extra: further files."""
     return pack(
         {
-            "_rels/.rels": b"<Relationships/>",
+            "_rels/.rels": _relationships(id),
             f"{id}.nuspec": nuspec(id, version, body=body, attributes=attributes, **fields),
             "lib/netstandard2.0/_._": b"",
-            "[Content_Types].xml": TYPES,
+            "[Content_Types].xml": _types({"rels", "nuspec", "_", *(path.rpartition(".")[2] for path in extra or {})}),
             **(extra or {}),
         }
     )
+
+
+def _relationships(id: str) -> bytes:
+    """By which old clients find the manifest."""
+    manifest = "http://schemas.microsoft.com/packaging/2010/07/manifest"
+    return (
+        f'<?xml version="1.0" encoding="utf-8"?><Relationships xmlns="{_OPC}/relationships">'
+        f'<Relationship Type="{manifest}" Target="/{id}.nuspec" Id="R1" /></Relationships>'
+    ).encode()
+
+
+def _types(extensions: set[str]) -> bytes:
+    types = {"rels": "application/vnd.openxmlformats-package.relationships+xml"}
+    lines = "".join(
+        f'<Default Extension="{one}" ContentType="{types.get(one, "application/octet")}" />'
+        for one in sorted(extensions)
+    )
+    return f'<?xml version="1.0" encoding="utf-8"?><Types xmlns="{_OPC}/content-types">{lines}</Types>'.encode()
 
 
 def dependencies(*flat: tuple[str, str], **groups: Sequence[tuple[str, str]]) -> str:
