@@ -487,3 +487,12 @@ def test_crates_of_another_registry_are_built_upon_now_and_in_the_past(
     assert desk.says(app, "--locked") == "hello far deep 1.0.0"
     desk.until_found("deep")
     assert re.search(r'deep = "1\.5\.0"', desk.cargo("search", "--registry", "ours", "deep"))
+
+
+def test_what_cargo_takes_by_default_is_taken_from_here(registry: Registry, libs: Repository, tmp_path: Path) -> None:
+    desk = Desk(tmp_path, libs)
+    desk.publish()
+    _, remote = _virtual(registry, libs)
+    source = f'[source.mirror]\nregistry = "sparse+{remote.url()}"\n[source.crates-io]\nreplace-with = "mirror"\n'
+    desk.configure(more=source)
+    assert desk.says(desk.app('hello = "1"')) == "hello 1.0.0"

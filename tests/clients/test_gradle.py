@@ -107,3 +107,21 @@ def test_who_may_not_read_is_told_so(desk: Desk, libs: Repository, rita: Person)
     deploy(libs, "1.0.0")
     desk.run_build(libs.url(), ("1.0.0",), (rita.name, "wrong"), fails=True)
     assert "401" in desk.said
+
+
+def test_versions_of_another_repository_are_resolved_now_and_in_the_past(
+    desk: Desk, registry: Registry, rita: Person
+) -> None:
+    who = (rita.name, rita.token)
+    theirs = registry.repository("maven", ada="read write")
+    fields = {"repo_type": "remote", "upstream_url": theirs.url().rstrip("/")}
+    remote = registry.repository("maven", settings=fields)
+    every = registry.repository("maven", settings={"repo_type": "virtual", "member_repos": [{"repo_key": remote.key}]})
+    deploy(theirs, "1.9.0")
+    for path in ("maven-metadata.xml", "1.9.0/demo-1.9.0.pom", "1.9.0/demo-1.9.0.jar"):
+        assert registry.call("GET", every.path(f"com/acme/demo/{path}")).status == 200
+    then = every.now()
+    deploy(theirs, "1.10.0")
+    registry.done("POST", f"/api/v1/repositories/{remote.key}/cache/invalidate")
+    assert desk.fetch(every.url(), "latest.release", "1.9.0", who=who) == [jar("1.10.0"), jar("1.9.0")]
+    assert desk.fetch(every.url(then), "1.+", who=who) == [jar("1.9.0")]
