@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -263,6 +264,26 @@ def test_directories_of_all_members_are_shown_as_one(world: World) -> None:
         moved = world.running.call("GET", f"/general/{virtual}{path}")
         assert (moved.status, moved.header("location")) == (301, f"{HERE}/general/{virtual}{path}/")
     assert world.get(virtual, "none/").status == 404
+
+
+def test_webdav_sees_the_directories_of_all_members(world: World) -> None:
+    world.upstream.put("/a/theirs.txt", b"theirs")
+    local, remote = world.local({"a/ours.txt": b"ours", "b.txt": b"four"}), world.remote()
+    virtual = world.virtual(world.local({"b.txt": b"first"}), local, remote)
+    assert world.get(virtual, "a/theirs.txt").status == 200
+
+    def entries(path: str, depth: str = "1") -> list[tuple[str, str]]:
+        reply = world.running.call("PROPFIND", f"/general/{virtual}/{path}", headers={"depth": depth})
+        assert reply.status == 207, reply.body
+        told = ET.fromstring(reply.body).iter("{DAV:}response")
+        return [(one.findtext("{DAV:}href") or "", one.findtext(".//{DAV:}getcontentlength") or "") for one in told]
+
+    there = f"/general/{virtual}"
+    assert entries("") == [(f"{there}/", ""), (f"{there}/a/", ""), (f"{there}/b.txt", "5")]
+    assert entries("a/") == [(f"{there}/a/", ""), (f"{there}/a/ours.txt", "4"), (f"{there}/a/theirs.txt", "6")]
+    assert entries("a/theirs.txt") == entries("a/theirs.txt", "0") == [(f"{there}/a/theirs.txt", "6")]
+    assert world.running.call("PROPFIND", f"{there}/none/", headers={"depth": "1"}).status == 404
+    assert world.running.call("OPTIONS", f"{there}/").status == 204
 
 
 def test_directories_of_several_are_gone_through_page_by_page(world: World) -> None:

@@ -76,10 +76,16 @@ def kept(handler: Handler) -> Handler:
     return answer
 
 
-def _require_files(call: Call) -> None:
-    """Raise NotFound for a repository of another format: its files are kept by its own rules, verified by its index."""
+def is_of_files(call: Call) -> bool:
+    """Whether the repository is of plain files. Those of other formats are kept by their own rules, verified by their
+    indexes, and do not come by their paths alone.
+    """
     found = call.services.formats.by_key(call.repository.format)
-    if found is None or found.key != _KEY:
+    return found is not None and found.key == _KEY
+
+
+def _require_files(call: Call) -> None:
+    if not is_of_files(call):
         raise NotFound("a remote repository of this format does not offer that")
 
 

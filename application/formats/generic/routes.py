@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from application.formats.generic import copying, merging, properties, reading, remote, webdav, writing
 from application.formats.generic.digests import PUBLISHED
-from application.wire import NO_BODY, Body, Handler, Needs, Route
+from application.wire import NO_BODY, AnyAnswer, Body, Call, Handler, Needs, Route
 
 _BYTES = Body(kind="bytes", algorithms=PUBLISHED, announced=True)
 _FORM = Body(kind="form", algorithms=PUBLISHED)
@@ -22,6 +24,7 @@ def _everywhere(
     *,
     any_format: bool = False,
     remote: Handler | None = None,
+    virtual: Callable[[Call, Sequence[Call]], AnyAnswer] | None = None,
 ) -> tuple[Route, ...]:
     return tuple(
         Route(
@@ -32,6 +35,7 @@ def _everywhere(
             body=body,
             any_format=any_format,
             remote=remote,
+            virtual=virtual,
         )
         for pattern in _ANYWHERE
     )
@@ -60,8 +64,18 @@ READS = (
         )
         for pattern in _DIRECTORIES
     ),
-    *_everywhere("PROPFIND", "read", webdav.propfind, _TEXT, any_format=True, remote=remote.kept(webdav.propfind)),
-    *_everywhere("OPTIONS", "read", webdav.options, any_format=True, remote=remote.kept(webdav.options)),
+    *_everywhere(
+        "PROPFIND",
+        "read",
+        webdav.propfind,
+        _TEXT,
+        any_format=True,
+        remote=remote.kept(webdav.propfind),
+        virtual=merging.propfind,
+    ),
+    *_everywhere(
+        "OPTIONS", "read", webdav.options, any_format=True, remote=remote.kept(webdav.options), virtual=merging.options
+    ),
     *_everywhere("COPY", "read", copying.copy, any_format=True),
 )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
+from operator import attrgetter
 from urllib.parse import quote
 
 from application.catalogue import Child
@@ -24,19 +26,23 @@ def options(call: Call) -> Answer:
 
 def propfind(call: Call) -> AnyAnswer:
     """PROPFIND with `Depth` 0 or 1."""
+    return propfind_all(call, [call])
+
+
+def propfind_all(call: Call, asked: Sequence[Call]) -> AnyAnswer:
+    """The same of several repositories as one: each entry once, the first one's."""
     depth = call.request.headers.get("depth", "infinity").strip().lower()
     if depth not in {"0", "1"}:
         return Answer(status=403, body=FINITE_DEPTH, media_type=MEDIA_TYPE)
-    address, catalogue = address_of(call), call.services.catalogue
+    address = address_of(call)
     mount = quote(call.request.repository_url.partition("://")[2].partition("/")[2], safe="/%@")
-    row = None if address.folder else catalogue.artifact(call.content, address.path, call.at)
-    first: list[Child] = []
-    if row is None:
-        directory = f"{address.path}/" if address.path else ""
-        first = catalogue.children(call.content, directory, call.at, limit=_PAGE)
-        if not first and address.path:
-            raise ArtifactNotFound(address.path)
-    children = _children(call, address.path, first) if depth == "1" else iter(())
+    rows = (one.services.catalogue.artifact(one.content, address.path, one.at) for one in asked)
+    row = None if address.folder else next((row for row in rows if row is not None), None)
+    first = [(one, _page(one, address.path)) for one in asked] if row is None else []
+    if row is None and address.path and not any(page for _, page in first):
+        raise ArtifactNotFound(address.path)
+    pages = (_children(one, address.path, page) for one, page in first)
+    children = _once(merge(*pages, key=attrgetter("key"))) if depth == "1" else iter(())
     return Stream(chunks=multistatus(f"/{mount}", address.path, row, children), media_type=MEDIA_TYPE, status=207)
 
 
@@ -53,11 +59,25 @@ def make_directory(call: Call) -> Answer:
     return Answer(status=201)
 
 
+def _page(call: Call, path: str, after: str = "") -> list[Child]:
+    directory = f"{path}/" if path else ""
+    return call.services.catalogue.children(call.content, directory, call.at, after=after, limit=_PAGE)
+
+
 def _children(call: Call, path: str, first: list[Child]) -> Iterator[Child]:
     """All entries of a directory, page by page."""
-    directory, page = (f"{path}/" if path else ""), first
+    page = first
     while page:
         yield from page
         if len(page) < _PAGE:
             return
-        page = call.services.catalogue.children(call.content, directory, call.at, after=page[-1].key, limit=_PAGE)
+        page = _page(call, path, page[-1].key)
+
+
+def _once(children: Iterable[Child]) -> Iterator[Child]:
+    """Entries in order, of those with the same name the first."""
+    last = ""
+    for child in children:
+        if child.key != last:
+            yield child
+        last = child.key
