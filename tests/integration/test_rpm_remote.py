@@ -238,6 +238,11 @@ def test_while_the_upstream_is_away_what_is_kept_is_served(world: World) -> None
     assert world.get(key, "Packages/x/demo-1.0-1.noarch.rpm").status == 502
 
 
+def test_a_file_for_yum_promises_no_signature_of_others(world: World) -> None:
+    assert "repo_gpgcheck=0" in world.get(world.remote(), "config.repo").body.decode()
+    assert "repo_gpgcheck=1" in world.get(world.virtual(world.local()), "config.repo").body.decode()
+
+
 def test_nobody_publishes_to_a_remote_repository(world: World) -> None:
     reply = world.running.call("POST", f"/rpm/{world.remote()}/upload", ONE, auth=world.running.admin)
     assert reply.status == 405

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 import zstandard
 
-from application.formats.rpm import FORMAT
+from application.formats.rpm import FORMAT, reading
 from tests.integration.harness import Registry, Reply, multipart, registry
 from tests.samples.rpm import make
 
@@ -242,6 +242,19 @@ def test_documents_have_fixed_names_too(repo: Repository) -> None:
         assert repo.get(f"repodata/{kind}.xml").body == repo.document(kind)
 
 
+def test_long_documents_are_sent_as_they_are_made(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("demo", "other"):
+        repo.publish(name)
+    before = repo.document("primary")
+    monkeypatch.setattr(reading, "MAX_HELD_BYTES", 10)
+    assert repo.document("primary") == before
+    href = repo.listed()["primary"][0]
+    reply = repo.get(href)
+    assert reply.header("content-length") == str(len(reply.body))
+    head = repo.request("HEAD", href, user=None)
+    assert (head.status, head.header("content-length"), head.body) == (200, str(len(reply.body)), b"")
+
+
 def test_the_same_is_there_in_zstandard(repo: Repository) -> None:
     for name in ("demo", "other"):
         repo.publish(name)
@@ -266,6 +279,7 @@ def test_documents_are_validated(repo: Repository) -> None:
         first = repo.get(path)
         assert repo.get(path, if_none_match=first.header("etag")).status == 304
         assert repo.request("HEAD", path, user=None).header("etag") == first.header("etag")
+        assert first.header("last-modified") == "", "two changes may be made in one second"
 
 
 def test_many_packages_are_told_in_parts(repo: Repository) -> None:

@@ -71,8 +71,8 @@ def package_key(request: Request) -> DocumentKey | None:
 def get_repomd(call: Call) -> Document:
     """GET repodata/repomd.xml."""
     at = _position(call)
-    made_at = _made_at(call, at)
-    return Document(body=_repomd(call, at, made_at), media_type=_XML, last_modified=made_at)
+    # no date of change: one of whole seconds would hide the second of two changes
+    return Document(body=_repomd(call, at, _made_at(call, at)), media_type=_XML)
 
 
 def get_signature(call: Call) -> Document:
@@ -82,7 +82,7 @@ def get_signature(call: Call) -> Document:
         raise SigningKeyMissing
     made_at = _made_at(call, at)
     body = signer.sign_detached(call.content, _repomd(call, at, made_at), made_at, at)
-    return Document(body=body, media_type="application/pgp-signature", last_modified=made_at)
+    return Document(body=body, media_type="application/pgp-signature")
 
 
 def get_public_key(call: Call) -> Document:
@@ -147,6 +147,9 @@ def get_snippet(call: Call) -> Answer:
 
 
 def _is_signed(call: Call) -> bool:
+    """Whether there is a signature of ours; an upstream's may be there or not."""
+    if call.repository.kind == "remote":
+        return False
     try:
         get_public_key(call)
     except (SigningKeyMissing, SigningKeyUnsuitable):
