@@ -237,3 +237,26 @@ def test_the_plugin_that_pushes_is_understood(desk: Desk) -> None:
     desk.add()
     desk.helm("pull", "ours/demo")
     assert hashlib.sha256((desk.home / "demo-1.0.0.tgz").read_bytes()).digest() == hashlib.sha256(data).digest()
+
+
+def test_charts_of_another_repository_come_through_ours(registry: Registry, tmp_path: Path) -> None:
+    """A remote repository whose upstream is another one here, and a virtual one of it and a hosted one."""
+    there = registry.repository("helm", ada="read write")
+    settings = {"repo_type": "remote", "upstream_url": there.url().rstrip("/")}
+    remote = registry.repository("helm", settings=settings)
+    ours = registry.repository("helm", ada="read write")
+    members = [{"repo_key": ours.key}, {"repo_key": remote.key}]
+    both = registry.repository("helm", settings={"repo_type": "virtual", "member_repos": members})
+    ada = registry.person("ada")
+    for repository, name, version in ((there, "far", "1.0.0"), (there, "demo", "9.0.0"), (ours, "demo", "1.0.0")):
+        reply = registry.call("POST", repository.path("api/charts"), make.chart(name, version), auth=ada)
+        assert reply.status == 201, reply.body
+    desk = Desk(tmp_path, both)
+    desk.helm("repo", "add", "ours", desk.url)
+    assert desk.found("--versions") == [("ours/demo", "1.0.0"), ("ours/far", "1.0.0")]
+    desk.helm("pull", "ours/far")
+    desk.helm("pull", "ours/demo")
+    assert {path.name for path in desk.home.glob("*.tgz")} == {"demo-1.0.0.tgz", "far-1.0.0.tgz"}
+    desk.helm("repo", "add", "there", remote.url().rstrip("/"))
+    assert desk.found("there/demo") == [("there/demo", "9.0.0")]
+    desk.helm("pull", "there/demo")

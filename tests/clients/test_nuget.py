@@ -147,3 +147,26 @@ def test_a_private_feed_takes_what_the_configuration_says(registry: Registry, tm
     credentials = ("-Username", rita.name, "-Password", rita.token, "-StorePasswordInClearText")
     desk.nuget("sources", "add", "-Name", "ours", "-Source", desk.source(), *credentials)
     assert desk.installed(source="ours") == {"Demo.Pkg": "1.0.0"}
+
+
+def test_packages_of_another_feed_come_through_ours(registry: Registry, tmp_path: Path) -> None:
+    """A remote repository whose upstream is another one here, and a virtual one of it and a hosted one."""
+    there = registry.repository("nuget", ada="read write")
+    settings = {"repo_type": "remote", "upstream_url": there.url() + "v3/index.json"}
+    remote = registry.repository("nuget", settings=settings)
+    ours = registry.repository("nuget", ada="read write")
+    members = [{"repo_key": ours.key}, {"repo_key": remote.key}]
+    both = registry.repository("nuget", settings={"repo_type": "virtual", "member_repos": members})
+    ada = registry.person("ada")
+    needs = make.dependencies(("Base.Pkg", "1.0"))
+    for repository, file in (
+        (there, make.package("Base.Pkg", "1.0.0", extra={"content/said.txt": b"base"})),
+        (there, make.package("Demo.Pkg", "9.0.0", extra={"content/said.txt": b"theirs"})),
+        (ours, make.package("Demo.Pkg", "1.0.0", body=needs, extra={"content/said.txt": b"ours"})),
+    ):
+        reply = registry.call("PUT", repository.path("api/v2/package"), file, auth=ada)
+        assert reply.status == 201, reply.body
+    desk = Desk(tmp_path, both, new=True)
+    assert desk.installed() == {"Base.Pkg": "1.0.0", "Demo.Pkg": "1.0.0"}
+    desk.new = False
+    assert desk.installed("Base.Pkg") == {"Base.Pkg": "1.0.0"}

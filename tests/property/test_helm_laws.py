@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from contextlib import suppress
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from application.formats.helm.metadata import read_chart
 from application.formats.helm.names import RangeInvalid, best, newest_first, order_key, parse_version
 from application.formats.helm.provenance import parse_provenance
+from application.formats.helm.upstream import read_index
 from domain.errors import Invalid
 from tests.samples.helm import make
 
@@ -79,3 +81,24 @@ def test_a_flipped_byte_is_read_or_refused(at: int, bits: int) -> None:
 def test_any_provenance_is_read_or_refused(data: bytes, at: int) -> None:
     with suppress(Invalid):
         parse_provenance(_PROVENANCE[:at] + data + _PROVENANCE[at:])
+
+
+_FIELDS = ["apiVersion", "name", "version", "urls", "created", "digest", "dependencies", "deprecated", "keywords", "x"]
+_VALUES: st.SearchStrategy[object] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["v2", "demo", "1.0.0", "x.tgz"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_FIELDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(_FIELDS), _VALUES, max_size=8), max_size=3) | _VALUES)
+def test_any_index_of_another_repository_is_read_or_refused(versions: object) -> None:
+    with suppress(Invalid):
+        for file, offer in read_index(json.dumps({"apiVersion": "v1", "entries": {"demo": versions}}).encode()).items():
+            assert file == f"{offer.entry.name}-{offer.entry.version}.tgz"
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_read_as_an_index_or_refused(data: bytes) -> None:
+    with suppress(Invalid):
+        read_index(data)

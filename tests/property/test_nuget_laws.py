@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from contextlib import suppress
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from application.formats.nuget.metadata import parse_nuspec, read_package
 from application.formats.nuget.names import (
     MAX_VERSION_CHARS,
+    PackageKey,
     ascending,
     normalized_range,
     order_key,
@@ -19,6 +21,7 @@ from application.formats.nuget.names import (
     version_key,
 )
 from application.formats.nuget.odata import parse_filter, quoted, text_value
+from application.formats.nuget.upstream import read_names, read_offers, read_pages, read_services
 from domain.errors import Invalid
 from tests.samples.nuget import make
 
@@ -111,3 +114,39 @@ def test_any_bytes_are_refused_as_a_package(data: bytes) -> None:
 def test_any_manifest_is_read_or_refused(at: int, data: bytes) -> None:
     with suppress(Invalid):
         parse_nuspec(_MANIFEST[:at] + data + _MANIFEST[at:])
+
+
+_FIELDS = [
+    "@id",
+    "@type",
+    "items",
+    "resources",
+    "lower",
+    "upper",
+    "catalogEntry",
+    "id",
+    "version",
+    "published",
+    "listed",
+]
+_FIELDS += ["dependencyGroups", "dependencies", "range", "packageContent", "tags", "authors", "deprecation", "data"]
+_TEXTS = ["Demo.Pkg", "1.0.0", "2020-01-01T00:00:00Z", "https://feed.example/x", "http://[", "RegistrationsBaseUrl"]
+_VALUES: st.SearchStrategy[object] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(_TEXTS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_FIELDS), inner, max_size=5),
+    max_leaves=15,
+)
+
+
+@given(st.dictionaries(st.sampled_from(_FIELDS), _VALUES, max_size=5) | _VALUES)
+def test_any_document_of_another_feed_is_read_or_refused(told: object) -> None:
+    body, key = json.dumps(told).encode(), PackageKey("demo.pkg")
+    with suppress(Invalid):
+        read_services(body, "https://feed.example/v3/index.json")
+    with suppress(Invalid):
+        read_names(body)
+    with suppress(Invalid):
+        _, leaves = read_pages(body, "https://feed.example/v3/index.json")
+        read_offers(leaves, key, "https://feed.example/v3/index.json")
+    with suppress(Invalid):
+        read_offers([told] if isinstance(told, dict) else [], key, "https://feed.example/")

@@ -22,7 +22,7 @@ from domain.errors import NotAllowed
 INDEX = ".index/index.yaml"
 """Where what the upstream says is kept, apart from its charts."""
 
-_MAX_REMEMBERED = 4
+_MAX_REMEMBERED = 2
 _remembered: OrderedDict[str, dict[str, Offer]] = OrderedDict()
 """Indexes by what they hash to: a large one takes seconds to read, and every chart is looked up in it."""
 

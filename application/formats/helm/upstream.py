@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
 from application.formats.helm.index import Entry
 from application.formats.helm.metadata import chart_of
 from application.formats.helm.names import chart_file
+from application.proxying.asking import joined
 from application.yaml_reader import YamlInvalid, parse_yaml
 from domain.errors import Invalid
 
@@ -43,7 +44,7 @@ class Offer(msgspec.Struct, frozen=True):
 
     def address(self, index_url: str) -> str:
         """Where the archive is, seen from the index."""
-        return urljoin(index_url, self.url)
+        return joined(index_url, self.url)
 
 
 def read_index(body: bytes) -> dict[str, Offer]:

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, ClassVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
 from application.formats.nuget.index import Entry
 from application.formats.nuget.metadata import Dependency, DependencyGroup, Nuspec
 from application.formats.nuget.names import PackageKey, normalized_range, package_key, parse_id, parse_version
+from application.proxying.asking import joined
 from domain.errors import Invalid
 
 MAX_PAGES = 1_000
@@ -67,8 +68,8 @@ def read_services(body: bytes, url: str) -> Services:
     for one in _list(_object(body).get("resources")):
         address, type_ = one.get("@id"), one.get("@type")
         for kind in type_ if isinstance(type_, list) else [type_]:
-            if isinstance(address, str) and isinstance(kind, str) and is_web(urljoin(url, address)):
-                found.setdefault(kind, urljoin(url, address))
+            if isinstance(address, str) and isinstance(kind, str) and is_web(joined(url, address)):
+                found.setdefault(kind, joined(url, address))
     registration = _first(found, "RegistrationsBaseUrl", _REGISTRATIONS)
     flat = found.get("PackageBaseAddress/3.0.0", "")
     if not registration or not flat:
@@ -92,9 +93,9 @@ def read_pages(body: bytes, url: str) -> tuple[list[PageLink], list[dict[str, An
             leaves += _list(page["items"])
             continue
         address, lower, upper = page.get("@id"), page.get("lower"), page.get("upper")
-        if not (isinstance(address, str) and _is_bound(lower) and _is_bound(upper) and is_web(urljoin(url, address))):
+        if not (isinstance(address, str) and _is_bound(lower) and _is_bound(upper) and is_web(joined(url, address))):
             raise DocumentMalformed("a page has no address or no bounds")
-        links.append(PageLink(urljoin(url, address), str(lower).lower(), str(upper).lower()))
+        links.append(PageLink(joined(url, address), str(lower).lower(), str(upper).lower()))
     return links, leaves
 
 
@@ -141,7 +142,7 @@ def _offer(leaf: dict[str, Any], key: PackageKey, url: str) -> Offer:
     if nuspec.key != key:
         raise DocumentMalformed("a leaf is of another package")
     content = leaf.get("packageContent") or told.get("packageContent")
-    address = urljoin(url, content) if isinstance(content, str) else ""
+    address = joined(url, content) if isinstance(content, str) else ""
     published = _moment(told.get("published"))
     listed = told.get("listed") is not False and published.year != _UNLISTED_YEAR
     deprecation = told.get("deprecation")

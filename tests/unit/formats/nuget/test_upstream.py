@@ -61,6 +61,7 @@ def test_the_newest_kind_of_each_service_is_taken() -> None:
         encoded({"resources": 1}),
         encoded({"resources": ["x"]}),
         services(("https://feed.example/r/", "RegistrationsBaseUrl")),
+        services(("http://[", "RegistrationsBaseUrl"), ("http://[", "PackageBaseAddress/3.0.0")),
         services(("file:///r/", "RegistrationsBaseUrl"), ("file:///p/", "PackageBaseAddress/3.0.0")),
     ],
 )
@@ -81,7 +82,7 @@ def test_pages_are_here_or_elsewhere() -> None:
     for page in (
         {},
         {"@id": "x", "lower": "../..", "upper": "1.0"},
-        {"@id": "file:///x", "lower": "1.0", "upper": "1.0"},
+        {"@id": "http://[", "lower": "1.0", "upper": "1.0"},
     ):
         with pytest.raises(DocumentMalformed):
             read_pages(encoded({"items": [page]}), URL)
@@ -94,19 +95,20 @@ def test_versions_are_told_once_and_what_is_none_is_left_out() -> None:
         leaf("1.0"),
         leaf("0.9.0", published="1900-01-01T00:00:00+00:00"),
         leaf("x"),
+        {**leaf("6.0.0"), "packageContent": "http://["},
         leaf("3.0.0", id="Other"),
         leaf("4.0.0", dependencyGroups=[{"dependencies": [{"id": "a/b"}]}]),
         leaf("5.0.0", deprecation={"reasons": ["Legacy"]}, published="soon"),
         {"catalogEntry": "https://feed.example/catalog"},
     ]
     offers = read_offers(leaves, PackageKey("demo.pkg"), URL)
-    assert [offer.entry.normalized for offer in offers] == ["0.9.0", "1.0.0", "2.0.0", "5.0.0"]
-    assert [offer.entry.listed for offer in offers] == [False, True, False, True]
+    assert [offer.entry.normalized for offer in offers] == ["0.9.0", "1.0.0", "2.0.0", "5.0.0", "6.0.0"]
+    assert [offer.entry.listed for offer in offers] == [False, True, False, True, True]
     assert offers[1].entry.nuspec.groups[0].dependencies[0].range == "[1.0.0, )"
     nuspec = offers[2].entry.nuspec
     assert (nuspec.tags, nuspec.authors, nuspec.icon_url) == ("a b", "Ada, Bob", "")
     assert offers[2].url == "https://feed.example/flat/2.0.0.nupkg"
-    assert offers[3].entry.deprecated == "deprecated"
+    assert (offers[3].entry.deprecated, offers[4].url) == ("deprecated", "")
 
 
 def test_names_are_read_from_searches_and_autocompletions() -> None:
