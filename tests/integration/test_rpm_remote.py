@@ -65,8 +65,16 @@ class World:
     def virtual(self, *members: str, **fields: Any) -> str:
         return self.create("virtual", member_repos=[{"repo_key": member} for member in members], **fields)
 
-    def offer(self, *packages: bytes, pool: str = "Packages/x/", extra: dict[str, bytes] | None = None) -> None:
-        """Have the upstream offer these packages, and documents that were uploaded there by their types."""
+    def offer(
+        self,
+        *packages: bytes,
+        pool: str = "Packages/x/",
+        extra: dict[str, bytes] | None = None,
+        fixed: bool = False,
+    ) -> None:
+        """Have the upstream offer these packages, and documents that were uploaded there by their types. fixed: the
+        names of documents are always the same.
+        """
         told, pieces = dict(extra or {}), []
         for data in packages:
             package = read_package(io.BytesIO(data))
@@ -82,10 +90,11 @@ class World:
             # some are compressed in one way, some in another
             packed, ending = (lzma.compress(body), "xz") if kind == "filelists" else (gzip.compress(body), "gz")
             digest = hashlib.sha256(packed).hexdigest()
-            self.upstream.put(f"/el/repodata/{digest}-{kind}.{ending}", packed)
+            path = f"repodata/{kind}.{ending}" if fixed else f"repodata/{digest}-{kind}.{ending}"
+            self.upstream.put(f"/el/{path}", packed)
             listed.append(
                 f'<data type="{kind}"><checksum type="sha256">{digest}</checksum>'
-                f'<location href="repodata/{digest}-{kind}.{ending}"/><size>{len(packed)}</size></data>'
+                f'<location href="{path}"/><size>{len(packed)}</size></data>'
             )
         repomd = f'<repomd xmlns="{REPO[1:-1]}"><revision>1</revision>{"".join(listed)}</repomd>'
         self.upstream.put("/el/repodata/repomd.xml", repomd.encode())
@@ -201,6 +210,16 @@ def test_a_document_with_other_bytes_than_were_told_is_refused(world: World) -> 
     assert world.get(key, href).status == 502
 
 
+def test_a_document_that_has_one_name_for_ever_is_not_kept_for_ever(world: World) -> None:
+    key = world.remote()
+    for packages in ((ONE,), (TWO,)):
+        world.offer(*packages, fixed=True)
+        world.expire(key)
+        reply = world.get(key, "repodata/primary.gz")
+        assert world.document(key, "primary") == gzip.decompress(reply.body)
+        assert "immutable" not in reply.header("cache-control")
+
+
 def test_what_is_not_told_of_is_not_there(world: World) -> None:
     world.offer(ONE)
     world.upstream.put("/el/Packages/x/other-1.0-1.noarch.rpm", TWO)
@@ -274,6 +293,8 @@ def test_a_virtual_repository_tells_of_all_members_under_its_own_key(world: Worl
     assert signed[0].body.startswith(b"-----BEGIN PGP SIGNATURE-----")
     part = world.get(key, world.entries(key)[0][1], headers={"range": "bytes=0-1"})
     assert (part.status, part.body) == (206, b"\x1f\x8b")
+    assert "immutable" in part.header("cache-control")
+    assert "immutable" not in world.get(key, "repodata/primary.xml.gz").header("cache-control")
 
 
 def test_what_a_hosted_member_has_the_name_of_is_not_taken_from_elsewhere(world: World) -> None:

@@ -308,6 +308,8 @@ def test_uploaded_documents_are_listed_and_replaced(repo: Repository) -> None:
         assert all(repo.document(kind) == body for kind in types)
         assert repo.get(f"repodata/{name}").body == body
     old = repo.listed()["modules"][0]
+    assert "immutable" in repo.get(old).header("cache-control")
+    assert "immutable" not in repo.get("repodata/modules.yaml").header("cache-control")
     assert repo.request("PUT", "repodata/modules.yaml", MODULES * 2).status == 204
     assert repo.document("modules") == MODULES * 2
     assert gzip.decompress(repo.get(old).body) == MODULES

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
+import msgspec
+
 from application.catalogue import TREE_SCOPE, ArtifactRow, package_scope
 from application.formats.rpm.extras import EXTRAS, listed_extras
 from application.formats.rpm.generation import document_parts, load_generation, load_zstd
@@ -107,7 +109,7 @@ def get_document(call: Call) -> AnyAnswer:
     answer = _uploaded(call, at, wanted) if kind is None else _generated(call, at, kind, media_type)
     if answer is None or (found and answer[0] != found[2]):
         raise NotFound(f"{name} is not a document of this repository")
-    return answer[1]
+    return msgspec.structs.replace(answer[1], immutable=True) if found and isinstance(answer[1], File) else answer[1]
 
 
 def get_package(call: Call) -> AnyAnswer:

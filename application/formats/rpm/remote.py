@@ -17,7 +17,7 @@ from application.proxying.asking import host_of
 from application.proxying.ports import UpstreamLied
 from application.proxying.proxy import Fetched, Proxy, upstream_of
 from application.proxying.resources import Resource
-from application.wire import AnyAnswer, Call
+from application.wire import AnyAnswer, Call, File
 from domain.errors import Invalid, NotAllowed, NotFound
 
 INDEX = ".index/"
@@ -84,7 +84,11 @@ def remote_document(call: Call) -> AnyAnswer:
     href, proxy = "/".join(call.request.segments), proxy_of(call)
     for data in list_documents(call).values():
         if data.href == href:
-            return proxy.file(call, document_resource(data))
+            answer = proxy.file(call, document_resource(data))
+            is_named_by_digest = _digest(data) in href
+            if isinstance(answer, File) and not is_named_by_digest:
+                return msgspec.structs.replace(answer, immutable=False)
+            return answer
     row = call.services.catalogue.artifact(call.content, INDEX + href, call.at)
     if row is None:
         raise NotFound(f"{href} is not a document of this repository")
@@ -143,8 +147,7 @@ def list_documents(call: Call) -> dict[str, Data]:
 
 def document_resource(data: Data) -> Resource:
     """A document that is listed: its address, or else where it is kept, has its digest."""
-    digest = next(iter(data.digests.values()))
-    kept = data.href if digest in data.href else f"{digest}/{data.href}"
+    kept = data.href if _digest(data) in data.href else f"{_digest(data)}/{data.href}"
     return Resource(
         path=INDEX + kept,
         url=data.href,
@@ -153,6 +156,10 @@ def document_resource(data: Data) -> Resource:
         size_bytes=data.size_bytes,
         max_bytes=_MAX_DOCUMENT,
     )
+
+
+def _digest(data: Data) -> str:
+    return next(iter(data.digests.values()))
 
 
 def _repomd_resource() -> Resource:

@@ -71,7 +71,7 @@ def virtual_document(call: Call, members: Sequence[Call]) -> AnyAnswer:
     wanted = found[3] if found else name
     for listed in _load(call, state).listed:
         if listed.name == wanted and (found is None or listed.sha256 == found[2]):
-            return _kept(call, state, listed)
+            return _kept(call, state, listed, immutable=found is not None)
     raise NotFound(f"{name} is not a document of this repository")
 
 
@@ -104,12 +104,12 @@ def _load(call: Call, state: State) -> Merged:
     return found
 
 
-def _kept(call: Call, state: State, listed: Listed) -> File:
+def _kept(call: Call, state: State, listed: Listed, *, immutable: bool) -> File:
     """A document as stored bytes; made once more when they were cleaned away."""
     if not call.services.blobs.exists(listed.sha256):
         _make(call, state)
     media_type = _GZIP if listed.name.endswith(".gz") else EXTRAS[listed.name].media_type
-    return File(sha256=listed.sha256, size_bytes=listed.size_bytes, media_type=media_type, immutable=True)
+    return File(sha256=listed.sha256, size_bytes=listed.size_bytes, media_type=media_type, immutable=immutable)
 
 
 def _make(call: Call, state: State) -> Merged:
