@@ -359,3 +359,10 @@ def test_errors_are_json_on_any_address(charts: Repository) -> None:
         reply = charts.request(method, path)
         assert reply.status in {404, 405}
         assert json.loads(reply.body)["error"]
+
+
+def test_no_name_in_an_address_makes_the_server_fail(charts: Repository) -> None:
+    for name in ("a%00b", "%ff", "%F0%9F%92%A9", "..", "%2e%2e", "a%2Fb", "a" * 3000):
+        for path in (f"charts/{name}.tgz", f"charts/{name}.tgz.prov", f"api/charts/{name}", f"api/charts/x/{name}"):
+            assert charts.get(path).status in {400, 404}, path
+            assert charts.request("DELETE", f"api/charts/x/{name}").status in {400, 404}

@@ -456,3 +456,20 @@ def test_errors_are_problems_on_any_address(libs: Feed) -> None:
         reply = libs.request(method, path)
         assert reply.status in {404, 405}
         assert json.loads(reply.body)["title"] == warning(reply)
+
+
+def test_no_name_in_an_address_makes_the_server_fail(libs: Feed) -> None:
+    for name in ("a%00b", "%ff", "%F0%9F%92%A9", "..", "%2e%2e", "a%2Fb", "a" * 3000):
+        for path in (
+            f"v3/flatcontainer/{name}/index.json",
+            f"v3/flatcontainer/x/{name}/x.1.0.0.nupkg",
+            f"v3/registration/x/page/{name}/{name}",
+            f"v3/registration/x/{name}.json",
+            f"v2/package/{name}",
+            f"v2/{name}",
+            f"v2/Packages(Id='{name}',Version='{name}')",
+        ):
+            assert libs.get(path).status in {400, 404}, path
+        for query in (f"v3/search?q={name}", f"v2/FindPackagesById()?id='{name}'", f"v2/Search()?searchTerm='{name}'"):
+            assert libs.get(query).status in {200, 400}, query
+        assert libs.get(f"v2/Packages()?$filter=Id%20eq%20'{name}'").status in {200, 400}
