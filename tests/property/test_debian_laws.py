@@ -45,6 +45,7 @@ def test_versions_are_ordered_as_by_dpkg(pairs: list[tuple[str, str]]) -> None:
     assert ours == said, pairs
 
 
+@settings(deadline=None)
 @given(st.text(), st.text(), st.text())
 @example("1:", "~", "-")
 def test_any_texts_can_be_ordered(one: str, two: str, three: str) -> None:
@@ -52,6 +53,7 @@ def test_any_texts_can_be_ordered(one: str, two: str, three: str) -> None:
     assert keys[0] <= keys[1] <= keys[2]
 
 
+@settings(deadline=None)
 @given(_version)
 def test_made_versions_are_versions(version: str) -> None:
     assert checked_version(version) == version
@@ -65,6 +67,7 @@ _fields = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(_fields, st.booleans())
 def test_what_was_written_is_read_again(fields: dict[str, str], signed: bool) -> None:
     if len({name.lower() for name in fields}) < len(fields):
@@ -75,6 +78,7 @@ def test_what_was_written_is_read_again(fields: dict[str, str], signed: bool) ->
     assert parse_stanza(read.text().encode(), "x").fields == read.fields
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_one_paragraph_or_a_refusal(data: bytes) -> None:
     with suppress(Invalid):
@@ -107,6 +111,7 @@ def test_damaged_compressions_are_read_or_refused(packing: str, drawn: st.DataOb
         read_binary(io.BytesIO(bytes(data)))
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(CHANGES) - 1), st.binary(max_size=4))
 def test_damaged_lists_are_read_or_refused(at: int, patch: bytes) -> None:
     with suppress(Invalid):

@@ -30,6 +30,7 @@ from application.formats.debian.upstream import (
     UpstreamEntry,
     UpstreamRelease,
     compressions_of,
+    package_indexes,
     read_index,
     read_release,
 )
@@ -79,7 +80,7 @@ class _Remote:
         self.key = f"{call.content.hex}:{self._fetched.row.sha256}"
         self.made_at = self._fetched.row.published_at
         self.components = self.release.components
-        self.paths = {path for path in self.release.indexes if path.endswith(("/Packages", "/Sources"))}
+        self.paths = package_indexes(self.release)
         self._call = call
         self._suite = suite
 

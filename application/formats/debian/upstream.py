@@ -23,6 +23,7 @@ MAX_INDEX_BYTES = 2 << 30
 _MAGIC = {b"\x1f\x8b": "gzip", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
 
 _READ_BYTES = 1 << 20
+_PACKAGE_INDEX = re.compile(r"(.+/(?:Packages|Sources))(?:\.(?:xz|zst|gz|bz2))?\Z")
 _SNIFFED_BYTES = 6
 _PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~-]*(?:/[A-Za-z0-9][A-Za-z0-9+._~-]*)*\Z")
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._~:@=,%^-]*(?:/[A-Za-z0-9_][A-Za-z0-9+._~:@=,%^-]*)*\Z")
@@ -141,6 +142,11 @@ class _Rewound:
     def read(self, size: int = -1) -> bytes:
         start, self._start = self._start, b""
         return start + self._file.read(size - len(start) if size >= 0 else -1)
+
+
+def package_indexes(release: UpstreamRelease) -> set[str]:
+    """The indexes of packages and of sources, by their paths without a compression."""
+    return {found[1] for path in release.indexes if (found := _PACKAGE_INDEX.match(path))}
 
 
 def _entry(text: bytes) -> UpstreamEntry | None:

@@ -7,7 +7,14 @@ import io
 import pytest
 
 from application.formats.debian import stanza, upstream
-from application.formats.debian.upstream import compressions_of, find_path, read_index, read_release, source_files
+from application.formats.debian.upstream import (
+    compressions_of,
+    find_path,
+    package_indexes,
+    read_index,
+    read_release,
+    source_files,
+)
 from domain.errors import Invalid
 from tests.samples.debian import make
 
@@ -15,7 +22,7 @@ DIGEST = "ab" * 32
 RELEASE = (
     "Origin: X\nComponents: main contrib\nArchitectures: all amd64\nAcquire-By-Hash: yes\n"
     f"SHA256:\n {DIGEST} 10 main/binary-amd64/Packages\n {DIGEST} 5 main/binary-amd64/Packages.gz\n"
-    f" {DIGEST} 7 ../escape\n"
+    f" {DIGEST} 7 ../escape\n {DIGEST} 3 main/i18n/Translation-en.xz\n"
 )
 PACKAGES = (
     f"Package: a\nVersion: 1\nArchitecture: amd64\nFilename: ./pool/main/a/a_1_amd64.deb\nSize: 9\nSHA256: {DIGEST}\n"
@@ -28,7 +35,12 @@ PACKAGES = (
 def test_a_release_names_its_indexes(data: bytes) -> None:
     found = read_release(data)
     assert (found.components, found.architectures, found.by_hash) == (("main", "contrib"), ("all", "amd64"), True)
-    assert found.indexes.keys() == {"main/binary-amd64/Packages", "main/binary-amd64/Packages.gz"}
+    assert found.indexes.keys() == {
+        "main/binary-amd64/Packages",
+        "main/binary-amd64/Packages.gz",
+        "main/i18n/Translation-en.xz",
+    }
+    assert package_indexes(found) == {"main/binary-amd64/Packages"}
     names = [path for path, _ in compressions_of(found, "main/binary-amd64/Packages")]
     assert names == ["main/binary-amd64/Packages.gz", "main/binary-amd64/Packages"]
 
