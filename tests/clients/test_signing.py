@@ -26,6 +26,7 @@ def desk(machine: Machine) -> Machine:
     machine.require("gpg", "gpgv", "rpmkeys")
     home = machine.home / "gnupg"
     home.mkdir(mode=0o700)
+    (home / "gpg.conf").write_text("no-autostart\n")  # no agent outlives the test
     machine.env["GNUPGHOME"] = str(home)
     return machine
 

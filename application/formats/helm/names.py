@@ -126,7 +126,7 @@ def _range(text: str) -> NpmSpec:
         raise RangeInvalid(text)
     try:
         return NpmSpec(re.sub(r"\s*,\s*", " ", re.sub(r"([<>=~^]+)\s+", r"\1", text)).strip())
-    except ValueError:
+    except (ValueError, AttributeError):  # the latter for an end of `a - b` that is none, as in `< - 2`
         raise RangeInvalid(text) from None
 
 

@@ -97,7 +97,7 @@ def test_only_prereleases_are_better_than_nothing() -> None:
     assert best([], "latest") is None
 
 
-@pytest.mark.parametrize("text", ["~~1", "a b", "x" * 300, ">=", "\0"])
+@pytest.mark.parametrize("text", ["~~1", "a b", "x" * 300, ">=", "\0", "< - 2", "1 - <"])
 def test_what_is_no_constraint_is_refused(text: str) -> None:
     with pytest.raises(RangeInvalid):
         best(["1.0.0"], text)
