@@ -12,6 +12,7 @@ if [ -z "$missing" ] || ! command -v apt-get >/dev/null 2>&1; then
 fi
 if [ "$(id -u)" = 0 ]; then
     echo "installing$missing"
+    apt-get update -qq
     # shellcheck disable=SC2086 # one word each
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 else
