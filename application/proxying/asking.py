@@ -68,7 +68,10 @@ def _authorization(upstream: Upstream, opened: Open, bare_token: bool) -> str:
 
 def _at_home(upstream: Upstream, url: str) -> bool:
     """Whether the credential of the upstream is meant for this address too."""
-    return _origin(url) in {_origin(upstream.url), _origin(upstream.index_url)}
+    try:
+        return _origin(url) in {_origin(upstream.url), _origin(upstream.index_url)}
+    except ValueError:  # no address, as an upstream may give any text for one: whoever asks there is told so
+        return False
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 
+from application.proxying.asking import joined
 from application.proxying.ports import AddressRefused, OutboundReply, OutboundRequest, UpstreamAway
 from infrastructure.outbound.addresses import AddressPolicy
 
@@ -81,7 +82,7 @@ class UrllibOutbound:
                     yield _Reply(response, url)
                 return
             _Closing(response).close()
-            onward = urljoin(url, location)
+            onward = joined(url, location)
             if urlsplit(onward).scheme not in {"http", "https"}:
                 raise AddressRefused(urlsplit(url).hostname or "", onward[:100])
             if urlsplit(onward)[:2] != urlsplit(url)[:2]:

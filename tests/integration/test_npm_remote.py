@@ -226,6 +226,12 @@ def test_what_is_no_package_document_is_a_bad_gateway(world: World, body: bytes)
     assert world.get(world.remote(), "hello").status == 502
 
 
+@pytest.mark.parametrize("location", ["http://[", "http://127.0.0.1:99999/", "file:///etc/passwd"])
+def test_an_upstream_that_sends_elsewhere_to_nowhere_is_a_bad_gateway(world: World, location: str) -> None:
+    world.upstream.special["/hello"] = lambda ask: ask.give(302, b"", location=location)
+    assert world.get(world.remote(), "hello").status == 502
+
+
 def test_a_package_without_versions_is_none(world: World) -> None:
     world.upstream.put("/hello", b'{"name":"hello","time":{"unpublished":{}}}', "application/json")
     key = world.remote()

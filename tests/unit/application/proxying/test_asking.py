@@ -41,7 +41,14 @@ def test_the_credential_is_shown_at_home(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://up.example/a", "https://up.example:8443/a", "https://up.example.evil.example/a", "https://evil.example"],
+    [
+        "http://up.example/a",
+        "https://up.example:8443/a",
+        "https://up.example.evil.example/a",
+        "https://evil.example",
+        "https://up.example:99999/a",
+        "https://[up.example/a",
+    ],
 )
 def test_and_nowhere_else(url: str) -> None:
     assert ask(LOCKED, url).authorization == ""
