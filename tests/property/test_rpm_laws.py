@@ -50,6 +50,7 @@ PIECES = [
 SAMPLES = [make.rpm(files=["/etc/a", "/usr/bin/b"]), *((make.HERE / name).read_bytes() for name in make.BUILT)]
 
 
+@settings(deadline=None)
 @given(versions, versions, versions)
 def test_versions_are_totally_ordered(a: str, b: str, c: str) -> None:
     assert rpmvercmp(a, b) == -rpmvercmp(b, a)
@@ -60,6 +61,7 @@ def test_versions_are_totally_ordered(a: str, b: str, c: str) -> None:
     assert compare_evr(parse_evr(second), parse_evr(third)) <= 0
 
 
+@settings(deadline=None)
 @given(versions)
 def test_a_tilde_is_older_and_a_caret_newer_than_nothing(version: str) -> None:
     assert rpmvercmp(version + "~", version) == -1
@@ -71,7 +73,7 @@ def test_a_tilde_is_older_and_a_caret_newer_than_nothing(version: str) -> None:
 def test_versions_order_as_for_rpm_itself() -> None:
     pairs: list[tuple[str, str]] = []
 
-    @settings(max_examples=400, database=None)
+    @settings(max_examples=400, deadline=None, database=None)
     @given(versions.filter(lambda text: "-" not in text), versions.filter(lambda text: "-" not in text))
     def collect(left: str, right: str) -> None:
         pairs.append((left, right))
@@ -110,6 +112,7 @@ def read(data: bytes) -> None:
         verify(file, structure, len(data))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     read(data)
@@ -117,7 +120,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     read(make.lead() + make.header({1000: (make.INT32, [1])}) + bytes(4) + data)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(SAMPLES),
     st.lists(st.tuples(st.integers(0, 8_000), st.integers(0, 255)), min_size=1, max_size=6),
@@ -133,6 +136,7 @@ def test_packages_with_some_bytes_changed_are_read_or_refused(
     read(bytes(data[: cut % len(data)]))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30), st.lists(st.text(max_size=12), max_size=4))
 def test_whatever_a_header_says_the_documents_stay_well_formed(summary: str, name: str, files: list[str]) -> None:
     texts = [text.replace("\0", "").encode("utf-8", "replace").decode() for text in (summary, name, *files)]
@@ -144,6 +148,7 @@ def test_whatever_a_header_says_the_documents_stay_well_formed(summary: str, nam
     read(make.rpm(tags=tags))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_are_a_signature_or_none(data: bytes) -> None:
     read_signature(data, "header")
@@ -151,7 +156,7 @@ def test_any_bytes_are_a_signature_or_none(data: bytes) -> None:
     read_signature(b"\x88" + bytes([len(data) + 1]) + b"\4" + data, "header")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(
     st.sampled_from(sorted(EXTRAS)),
     st.one_of(st.binary(max_size=60), st.text(alphabet="abd:-[]{}&*! \n<>/\"'", max_size=60).map(str.encode)),
@@ -163,6 +168,7 @@ def test_any_bytes_are_such_a_document_or_refused(tmp_path: Path, name: str, dat
         check_extra(name, Spooled(path, len(data), {}))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["x.xml.gz", "x.xml.xz", "x.xml.zst", "x.xml"]))
 def test_any_bytes_are_the_document_of_another_repository_or_refused(data: bytes, href: str) -> None:
     for body in (data, b"<repomd>" + data + b"</repomd>", b"<metadata><package>" + data + b"</package></metadata>"):
@@ -173,6 +179,7 @@ def test_any_bytes_are_the_document_of_another_repository_or_refused(data: bytes
         merge_xml("updates", [io.BytesIO(body)])
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 def test_what_is_read_of_another_repository_is_well_formed_here(body: str) -> None:
     document = f"<m {SPACES}>{body}</m>".encode()
