@@ -102,7 +102,9 @@ def find_packages(call: Call, query: Query, skip: int, take: int) -> tuple[list[
         if count > skip:
             found.append(versions)
         if len(found) >= take:
-            return found, count + sum(1 for _ in keys)
+            return found, count + sum(
+                1 for key in keys if _is_indexed(call) or all(word in key for word in query.words)
+            )
     return found, count
 
 
@@ -137,7 +139,12 @@ def _candidates(call: Call, query: Query) -> Iterator[PackageKey]:
 def _speaking(call: Call, query: Query) -> Iterator[PackageKey]:
     """Packages that have the words elsewhere than in their ids: the search knows, of today; else all are looked at."""
     search = call.services.search
-    if search is None or call.at is not None:
+    if search is None or not _is_indexed(call):
         return every_key(call)
     wanted = SearchQuery(text=" ".join(query.words), repositories=frozenset({call.content}), limit=MAX_INDEXED)
     return iter(dict.fromkeys(PackageKey(hit.package) for hit in search.search(wanted).hits if hit.package))
+
+
+def _is_indexed(call: Call) -> bool:
+    """Whether the search knows what is read: it knows the present."""
+    return call.services.search is not None and call.at is None
