@@ -8,7 +8,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.formats.helm.metadata import read_chart
@@ -38,11 +38,13 @@ _ARCHIVE = make.chart()
 _PROVENANCE = make.provenance(_ARCHIVE)
 
 
+@settings(deadline=None)
 @given(versions())
 def test_every_version_of_semver_is_read(version: str) -> None:
     assert parse_version(version) == version
 
 
+@settings(deadline=None)
 @given(st.lists(versions(), max_size=6))
 def test_the_order_of_versions_is_total(some: list[str]) -> None:
     ordered = newest_first(some)
@@ -51,24 +53,28 @@ def test_the_order_of_versions_is_total(some: list[str]) -> None:
     assert keys == sorted(keys, reverse=True)
 
 
+@settings(deadline=None)
 @given(versions(), versions())
 def test_build_metadata_has_no_precedence(version: str, other: str) -> None:
     assert order_key(version.partition("+")[0]) == order_key(version)
     assert (order_key(version) < order_key(other)) + (order_key(version) > order_key(other)) <= 1
 
 
+@settings(deadline=None)
 @given(st.text("0123456789.xX*-+<>=~^|, v", max_size=20))
 def test_any_constraint_is_understood_or_refused(text: str) -> None:
     with suppress(RangeInvalid):
         assert best(["1.2.3", "2.0.0-rc.1"], text) in {None, "1.2.3", "2.0.0-rc.1"}
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.binary(max_size=200).map(gzip.compress))
 def test_any_bytes_are_refused_as_a_chart(data: bytes) -> None:
     with pytest.raises(Invalid):
         read_chart(io.BytesIO(data))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2000), st.integers(1, 255))
 def test_a_flipped_byte_is_read_or_refused(at: int, bits: int) -> None:
     raw = bytearray(gzip.decompress(_ARCHIVE))
@@ -77,6 +83,7 @@ def test_a_flipped_byte_is_read_or_refused(at: int, bits: int) -> None:
         read_chart(io.BytesIO(gzip.compress(bytes(raw))))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, len(_PROVENANCE)))
 def test_any_provenance_is_read_or_refused(data: bytes, at: int) -> None:
     with suppress(Invalid):
@@ -91,6 +98,7 @@ _VALUES: st.SearchStrategy[object] = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(_FIELDS), _VALUES, max_size=8), max_size=3) | _VALUES)
 def test_any_index_of_another_repository_is_read_or_refused(versions: object) -> None:
     with suppress(Invalid):
@@ -98,6 +106,7 @@ def test_any_index_of_another_repository_is_read_or_refused(versions: object) ->
             assert file == f"{offer.entry.name}-{offer.entry.version}.tgz"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_any_bytes_are_read_as_an_index_or_refused(data: bytes) -> None:
     with suppress(Invalid):

@@ -7,7 +7,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.formats.nuget.metadata import parse_nuspec, read_package
@@ -41,6 +41,7 @@ _PACKAGE = make.package(body=make.dependencies(("A", "1.0")))
 _MANIFEST = make.nuspec(body=make.dependencies(("A", "1.0")))
 
 
+@settings(deadline=None)
 @given(versions())
 def test_normalising_twice_is_normalising_once(text: str) -> None:
     normalized = parse_version(text).normalized
@@ -49,6 +50,7 @@ def test_normalising_twice_is_normalising_once(text: str) -> None:
     assert version_key(text.upper()) == version_key(text)
 
 
+@settings(deadline=None)
 @given(versions(), st.integers(0, 2))
 def test_zeros_that_are_left_away_change_nothing(text: str, zeros: int) -> None:
     numbers, mark, rest = text.partition("-")
@@ -56,6 +58,7 @@ def test_zeros_that_are_left_away_change_nothing(text: str, zeros: int) -> None:
         assert version_key(numbers + ".0" * zeros + mark + rest) == version_key(text)
 
 
+@settings(deadline=None)
 @given(st.lists(versions(), max_size=6))
 def test_the_order_of_versions_is_total(some: list[str]) -> None:
     ordered = ascending(some)
@@ -64,36 +67,42 @@ def test_the_order_of_versions_is_total(some: list[str]) -> None:
     assert keys == sorted(keys)
 
 
+@settings(deadline=None)
 @given(versions())
 def test_a_pre_release_comes_before_its_release(text: str) -> None:
     numbers = text.partition("-")[0].partition("+")[0]
     assert order_key(f"{numbers}-a") < order_key(numbers)
 
 
+@settings(deadline=None)
 @given(versions(), versions(), st.sampled_from("[("), st.sampled_from("])"))
 def test_a_range_is_told_in_one_way(low: str, high: str, opening: str, closing: str) -> None:
     told = normalized_range(f"{opening}{low},{high}{closing}")
     assert normalized_range(told) == told
 
 
+@settings(deadline=None)
 @given(st.text("0123456789.[](),*- ab", max_size=12))
 def test_any_range_is_read_or_refused(text: str) -> None:
     with suppress(Invalid):
         assert normalized_range(normalized_range(text)) == normalized_range(text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_can_stand_in_a_filter(text: str) -> None:
     assert text_value(quoted(text)) == text
     assert parse_filter(f"Id eq {quoted(text)}", ["Id"])({"Id": text}) is True
 
 
+@settings(deadline=None)
 @given(st.text("()'ab eqornt,1.", max_size=40) | st.text(max_size=20))
 def test_any_filter_is_read_or_refused(text: str) -> None:
     with suppress(Invalid):
         assert parse_filter(text, ["Id", "ab"])({"Id": "x"}) in {True, False, None}
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(_PACKAGE) - 1), st.integers(1, 255))
 def test_a_flipped_byte_is_read_or_refused(at: int, bits: int) -> None:
     data = bytearray(_PACKAGE)
@@ -102,12 +111,14 @@ def test_a_flipped_byte_is_read_or_refused(at: int, bits: int) -> None:
         read_package(io.BytesIO(bytes(data)))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_as_a_package(data: bytes) -> None:
     with pytest.raises(Invalid):
         read_package(io.BytesIO(data))
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, len(_MANIFEST)), st.binary(max_size=20) | st.sampled_from([b"<a>", b"&x;", b"<!DOCTYPE a>", b"\0"])
 )
@@ -138,6 +149,7 @@ _VALUES: st.SearchStrategy[object] = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(_FIELDS), _VALUES, max_size=5) | _VALUES)
 def test_any_document_of_another_feed_is_read_or_refused(told: object) -> None:
     body, key = json.dumps(told).encode(), PackageKey("demo.pkg")

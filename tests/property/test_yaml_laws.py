@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.yaml_reader import YamlInvalid, parse_yaml
@@ -22,12 +22,14 @@ _TREES: Any = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(_TREES)
 def test_json_is_read_as_yaml(tree: Any) -> None:
     assert parse_yaml(json.dumps(tree).encode(), "x") == tree
     assert parse_yaml(json.dumps(tree, ensure_ascii=False, indent=1).encode(), "x") == tree
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300) | st.text("&*<:-[]{}a\n '\"!|>#?,", max_size=60).map(str.encode))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with suppress(YamlInvalid):
