@@ -113,7 +113,7 @@ def test_an_index_file_and_a_crate_are_asked_for_once_and_passed_on_unchanged(wo
     assert again.status == 304
     assert {row.path for row in world.rows(key)} == {".index/config.json", ".index/de/mo/demo", KEPT}
     world.until_searchable()
-    listed = world.running.done("GET", f"{API}/packages?repository_key={key}")["items"]
+    listed = world.running.done("GET", f"{API}/packages?repository_key={key}@{world.running.head()}")["items"]
     assert [(one["name"], one["version"]) for one in listed] == [("demo", "1.0.0")]
 
 

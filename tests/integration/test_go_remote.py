@@ -126,7 +126,7 @@ def test_a_version_is_asked_for_once_and_kept_as_it_is(world: World) -> None:
         "example.com/!acme/!kit/@v/v1.1.0-!r!c1.info",
         *(f".index/example.com/!acme/!kit/{name}" for name in ("@v/list", "@latest")),
     }
-    listed = world.running.done("GET", f"{API}/packages?repository_key={key}")["items"]
+    listed = world.running.done("GET", f"{API}/packages?repository_key={key}@{world.running.head()}")["items"]
     assert [(one["name"], one["version"]) for one in listed] == [(KIT, "v1.0.0")]
 
 

@@ -102,7 +102,7 @@ def test_files_are_asked_for_once_and_checked_against_the_checksum_beside_them(w
         world.require_checksums(key, JAR, jar)
     assert world.upstream.asked == {f"/{JAR}": 1, f"/{JAR}.sha1": 1}
     world.until_searchable()
-    listed = world.running.done("GET", f"{API}/packages?repository_key={key}")["items"]
+    listed = world.running.done("GET", f"{API}/packages?repository_key={key}@{world.running.head()}")["items"]
     assert [(one["name"], one["version"]) for one in listed] == [("com.acme:demo", "1.0.0")]
 
 

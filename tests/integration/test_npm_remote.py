@@ -148,7 +148,7 @@ def test_a_package_and_its_tarball_are_asked_for_once(world: World) -> None:
         assert reply.header("content-type") == "application/octet-stream"
         assert reply.header("cache-control") == "public, max-age=31536000, immutable"
     assert world.upstream.asked == {"/hello": 1, "/files/hello-1.0.0.tgz": 1}
-    (listed,) = world.running.done("GET", f"{API}/packages?repository_key={key}")["items"]
+    (listed,) = world.running.done("GET", f"{API}/packages?repository_key={key}@{world.running.head()}")["items"]
     assert (listed["name"], listed["version"]) == ("hello", "1.0.0")
 
 

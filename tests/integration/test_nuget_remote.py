@@ -143,7 +143,7 @@ def test_a_package_is_told_at_our_addresses_and_fetched_once(world: World, path:
     assert max(world.upstream.asked.values()) == 1
     assert world.json(key, "v3/registration/demo.pkg/1.0.0.json")["listed"]
     assert world.get(key, "v2/package/Demo.Pkg/1.0.0").body == data
-    listed = world.running.done("GET", f"{API}/packages?repository_key={key}")["items"]
+    listed = world.running.done("GET", f"{API}/packages?repository_key={key}@{world.running.head()}")["items"]
     assert [one["name"] for one in listed] == ["Demo.Pkg"]
 
 

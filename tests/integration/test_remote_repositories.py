@@ -123,7 +123,7 @@ def test_a_page_and_a_file_are_asked_for_once(world: World) -> None:
         assert (reply.status, reply.body) == (200, ONE.content)
         assert reply.header("cache-control") == "public, max-age=31536000, immutable"
     assert world.upstream.asked == {"/simple/demo/": 1, f"/files/{ONE.filename}": 1}
-    listed = world.running.done("GET", f"{API}/packages?repository_key={key}")["items"]
+    listed = world.running.done("GET", f"{API}/packages?repository_key={key}@{world.running.head()}")["items"]
     assert [one["name"] for one in listed] == ["demo"]
 
 
