@@ -125,7 +125,7 @@ def test_an_index_and_a_chart_are_asked_for_once(world: World, as_yaml: bool) ->
     assert sum(world.upstream.asked.values()) == 2
     assert world.get(key, "api/charts/demo/latest").status == 200
     assert world.get(key, "api/charts").status == 200
-    listed = world.running.done("GET", f"{API}/packages?repository_key={key}")["items"]
+    listed = world.running.done("GET", f"{API}/packages?repository_key={key}@{world.running.head()}")["items"]
     assert [one["name"] for one in listed] == ["demo"]
 
 
