@@ -249,8 +249,7 @@ def _links(addresses: Addresses, entry: Entry) -> dict[str, str]:
 def render_search(addresses: Addresses, found: Iterable[Sequence[Entry]], total: int, *, semver2: bool) -> bytes:
     """A page of results: packages, each with the versions that were looked for, from the lowest on."""
     data = [_hit(addresses, versions, semver2=semver2) for versions in found]
-    context = {"@base": addresses.registration(semver2=semver2)}
-    return _encode({"@context": context, "totalHits": total, "data": data})
+    return _encode({"totalHits": total, "data": data})
 
 
 def render_names(names: Sequence[str], total: int | None = None) -> bytes:
