@@ -68,6 +68,10 @@ integration: $(VENV)/.dev ## tests with real servers, which they start themselve
 clients: $(VENV)/.dev $(CLIENTS)/.ready ## tests that drive pip, uv, poetry, twine, npm, pnpm, yarn, cargo, curl, rclone and their kin
 	$(PYTEST) tests/clients -n $(JOBS) --dist loadfile $(ARGS)
 
+.PHONY: again
+again: $(VENV)/.dev ## only the tests that failed last, one after the other
+	$(PYTEST) tests --last-failed --last-failed-no-failures none -n 0 $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.dev $(CLIENTS)/.peers ## measure, side by side with pypiserver, devpi and verdaccio
 	$(BIN)/python -m benchmarks $(ARGS)

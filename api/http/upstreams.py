@@ -239,6 +239,8 @@ class UpstreamsController(Controller):
         """Hold back versions that are younger than so many days."""
         if not 0 <= data.min_age_days <= MAX_AGE_DAYS:
             raise Invalid(f"min_age_days is 0 to {MAX_AGE_DAYS}")
+        if data.mode == "first_seen":
+            raise Invalid("mode 'first_seen' is not offered: the age is what the upstream tells")
         gate = AgeGate(data.enabled, data.min_age_days, data.mode)
         app.configuring.change_upstream(
             resolved.repository, lambda upstream: msgspec.structs.replace(upstream, age_gate=gate), meta

@@ -330,6 +330,9 @@ def test_young_versions_are_held_back(world: World) -> None:
     assert world.files(key) == [ONE.filename, TWO.filename]
     world.running.done("PUT", f"{API}/repositories/{key}/age-gate", {"enabled": True, "min_age_days": 7})
     assert world.files(key) == [ONE.filename]
+    unknown = {"enabled": True, "min_age_days": 7, "mode": "first_seen"}
+    gate = f"{API}/repositories/{key}/age-gate"
+    assert world.running.call("PUT", gate, unknown, auth=world.running.admin).status == 400
     held = world.running.call("GET", f"/pypi/{key}/simple/demo/{TWO.filename}")
     assert (held.status, b"held back" in held.body) == (451, True), held.body
 
