@@ -122,14 +122,13 @@ class TreeController(Controller):
         resolved = _resolve(app, principal, request, repository_key)
         row = _artifact(app, resolved, artifact_path)
         size = row.size_bytes if max_bytes is None else max(0, min(max_bytes, row.size_bytes))
-        if request.scope["incoming"].method == "GET":  # type: ignore[typeddict-item]
+        reads = request.scope["incoming"].method == "GET"  # type: ignore[typeddict-item]
+        if reads:
             _note(
                 app, Download(row.id, row.sha256, resolved, principal, *_sender(request)), whole=size == row.size_bytes
             )
-        chunks = _chunks(app.blobs.open(row.sha256), size)
-        next(chunks)  # once begun, it closes the file even when nobody reads on: a HEAD, a client that went away
         return Stream(
-            chunks,
+            _chunks(app.blobs.open(row.sha256), size) if reads else iter((b"",)),
             media_type=_shown_as(row.media_type),
             headers={
                 "content-length": str(size),
@@ -219,9 +218,7 @@ def _node(app: App, resolved: Resolved, prefix: str, child: Child, *, count: int
 
 
 def _chunks(source: BinaryIO, size: int) -> Iterator[bytes]:
-    """An empty one first."""
     with source:
-        yield b""
         while size > 0 and (chunk := source.read(min(size, CHUNK_BYTES))):
             size -= len(chunk)
             yield chunk
