@@ -118,7 +118,7 @@ def test_deleting_and_publishing_at_once_ends_in_one_of_both(running: Product) -
 
         with ThreadPoolExecutor(2) as clients:
             replies = [one.result() for one in (clients.submit(put), clients.submit(delete))]
-        assert replies[0].status in {200, 201}, replies
+        assert replies[0].status in {200, 201, 202}, replies  # 202: it was stored, and taken away before the answer
         assert replies[1].status in {200, 204}, replies
         seen = [running.call("GET", target, worker=worker) for worker in (0, 1)]
         assert seen[0].status == seen[1].status
