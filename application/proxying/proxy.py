@@ -224,14 +224,8 @@ class Proxy:
     def _seconds_left(self, call: Call, resource: Resource, row: ArtifactRow | None) -> float:
         """For how long what is known is good; memory first, then what other processes noted."""
         self._forget_when_changed()
-        wanted = None if row is None else row.sha256
-        for known in (self._known.get((call.content, resource.path)), self._noted(call, resource)):
-            if known is not None and known.sha256 == wanted:
-                lifetime = MISSING_SECONDS if known.sha256 is None else _lifetime(upstream_of(call), resource)
-                left = lifetime - (datetime.now(UTC) - known.checked_at).total_seconds()
-                if left > 0:
-                    return left
-        return 0.0
+        left = _left(call, resource, row, self._known.get((call.content, resource.path)))
+        return left if left > 0 else _left(call, resource, row, self._noted(call, resource))
 
     def _noted(self, call: Call, resource: Resource) -> Known | None:
         known = self._cache.known(call.content, resource.path)
@@ -278,9 +272,11 @@ class Proxy:
             self._away[call.content] = time.monotonic() + AWAY_SECONDS
 
     def _ask(self, call: Call, resource: Resource, row: ArtifactRow | None, flight: Flight[Fetched]) -> Fetched:
-        noted = self._cache.known(call.content, resource.path) if row is not None else None
-        if noted is not None and (row is None or noted.sha256 != row.sha256):
-            noted = None
+        noted = None
+        if row is not None:
+            noted = self._cache.known(call.content, resource.path)
+            if noted is not None and noted.sha256 != row.sha256:
+                noted = None  # it speaks of other bytes than those that are held
         request = outbound_request(upstream_of(call), resource, partial(self._opened, call.content), noted)
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -444,6 +440,14 @@ def _target(call: Call) -> Target:
     """What an upstream changed is changed here, too: what publishers may do is set for those who publish."""
     settings = msgspec.structs.replace(call.repository.settings, overwrite="allow")
     return Target(call.content, settings, SYSTEM)
+
+
+def _left(call: Call, resource: Resource, row: ArtifactRow | None, known: Known | None) -> float:
+    """For how many seconds what is known is good; none when something else is held."""
+    if known is None or known.sha256 != (None if row is None else row.sha256):
+        return 0.0
+    lifetime = MISSING_SECONDS if known.sha256 is None else _lifetime(upstream_of(call), resource)
+    return lifetime - (datetime.now(UTC) - known.checked_at).total_seconds()
 
 
 def _lifetime(upstream: Upstream, resource: Resource) -> float:

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from application.proxying.ports import Known
+from infrastructure.postgres.upstreams import PostgresUpstreams
 from tests.integration.product import Product, product
 from tests.publishes import upload_form
 from tests.samples.pypi.make import Sample, wheel
@@ -125,6 +128,23 @@ def test_a_page_and_a_file_are_asked_for_once(world: World) -> None:
     assert world.upstream.asked == {"/simple/demo/": 1, f"/files/{ONE.filename}": 1}
     listed = world.running.done("GET", f"{API}/packages?repository_key={key}@{world.running.head()}")["items"]
     assert [one["name"] for one in listed] == ["demo"]
+
+
+def test_what_a_process_knows_it_does_not_ask_the_database(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.offer(ONE)
+    key = world.remote()
+    assert world.files(key) == [ONE.filename]
+    asked: list[str] = []
+    known = PostgresUpstreams.known
+
+    def counted(self: PostgresUpstreams, repository: UUID, path: str) -> Known | None:
+        asked.append(path)
+        return known(self, repository, path)
+
+    monkeypatch.setattr(PostgresUpstreams, "known", counted)
+    path = f"/pypi/{key}/simple/demo/{ONE.filename}"
+    assert world.running.call("GET", path).status == 200  # looks into the page, which is fresh
+    assert asked.count(".index/simple/demo.json") == 0
 
 
 def test_a_page_of_html_is_understood_too(world: World) -> None:
