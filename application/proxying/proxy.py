@@ -161,9 +161,8 @@ class Proxy:
                     raise TooLarge(f"{resource.path} has more than {max_bytes} bytes at the upstream")
             return bytes(body)
 
-    def document(self, call: Call, sources: Sequence[Fetched], name: str, render: Callable[[], Document]) -> Derived:
+    def document(self, sources: Sequence[Fetched], name: str, render: Callable[[], Document]) -> Derived:
         """A document made of what was fetched; name: its own, with every variant. `render` depends on nothing else."""
-        del call
         stale = any(source.stale for source in sources)
         return Derived(
             key=" ".join([name, *(source.row.sha256 for source in sources)]),
@@ -374,6 +373,13 @@ class Proxy:
 
     def _opened(self, repository: UUID, sealed: str) -> str:
         return open_secret(self._seals, repository, sealed)
+
+
+def proxy_of(call: Call) -> Proxy:
+    """What asks the upstream. Raises NotAllowed where nothing does."""
+    if call.services.proxy is None:
+        raise NotAllowed("nothing here asks upstreams")
+    return call.services.proxy
 
 
 def upstream_of(call: Call) -> Upstream:

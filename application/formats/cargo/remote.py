@@ -22,10 +22,10 @@ from application.formats.cargo.upstream import (
 from application.proxying.ageing import gate_key, is_held_back, require_age
 from application.proxying.asking import host_of
 from application.proxying.ports import UpstreamLied
-from application.proxying.proxy import Fetched, Proxy, upstream_of
+from application.proxying.proxy import Fetched, proxy_of, upstream_of
 from application.proxying.resources import Resource
 from application.wire import AnyAnswer, Call, Document
-from domain.errors import NotAllowed, NotFound
+from domain.errors import NotFound
 from domain.upstream import Upstream
 
 INDEX = ".index"
@@ -49,7 +49,7 @@ def get_index(call: Call) -> AnyAnswer:
             raise CrateNotFound(key)
         return Document(body=b"".join(line.raw + b"\n" for line in lines), media_type=INDEX_TYPE)
 
-    return proxy_of(call).document(call, [fetched], f"index {key} {gate_key(upstream)}", render)
+    return proxy_of(call).document([fetched], f"index {key} {gate_key(upstream)}", render)
 
 
 def get_crate(call: Call) -> AnyAnswer:
@@ -85,13 +85,6 @@ def find(call: Call, text: str, per_page: int, page: int) -> tuple[list[SearchHi
         return read_search(proxy_of(call).passed(call, resource))
     except SearchMalformed as fault:
         raise UpstreamLied(host_of(config.api), "search", str(fault)) from None
-
-
-def proxy_of(call: Call) -> Proxy:
-    """What asks the upstream. Raises NotAllowed where nothing does."""
-    if call.services.proxy is None:
-        raise NotAllowed("nothing here asks upstreams")
-    return call.services.proxy
 
 
 # steps

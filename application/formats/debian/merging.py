@@ -23,7 +23,7 @@ from application.formats.debian.address import Asked, NoSuchIndex, asked_of
 from application.formats.debian.index import BY_HASH, DEFAULT_ARCHITECTURES, Indexes, IndexFile, render_release
 from application.formats.debian.indexing import IndexWriter
 from application.formats.debian.names import SuiteNotFound, kind_of, package_of_path
-from application.formats.debian.remote import fetch_release, get_file, index_resource, proxy_of
+from application.formats.debian.remote import fetch_release, get_file, index_resource
 from application.formats.debian.suites import Found, load_indexes, made_at, require_stored, revision_of
 from application.formats.debian.upstream import (
     MAX_RELEASE_BYTES,
@@ -35,7 +35,7 @@ from application.formats.debian.upstream import (
     read_release,
 )
 from application.kinds import Kinds, Part
-from application.proxying.proxy import Fetched
+from application.proxying.proxy import Fetched, proxy_of
 from application.wire import AnyAnswer, Call, Derived, Document
 from domain.artifact import ArtifactNotFound
 from domain.errors import NotFound

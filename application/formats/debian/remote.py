@@ -25,12 +25,12 @@ from application.formats.debian.upstream import (
     source_files,
 )
 from application.ports import Spooled
-from application.proxying.proxy import Fetched, Proxy
+from application.proxying.proxy import Fetched, proxy_of
 from application.proxying.resources import Resource
 from application.wire import AnyAnswer, Call
 from domain.artifact import ArtifactNotFound
 from domain.digests import parse_hex_digest
-from domain.errors import Invalid, NotAllowed, NotFound
+from domain.errors import Invalid, NotFound
 
 KEPT = ".index"
 """Where what an upstream says is kept, apart from its files."""
@@ -108,13 +108,6 @@ def get_key(call: Call) -> AnyAnswer:
     name = call.request.segments[-1]
     resource = Resource(path=f"{KEPT}/{name}", url=name, lifetime="mutable", max_bytes=_MAX_KEY_BYTES)
     return proxy_of(call).file(call, resource)
-
-
-def proxy_of(call: Call) -> Proxy:
-    """What asks the upstream. Raises NotAllowed where nothing does."""
-    if call.services.proxy is None:
-        raise NotAllowed("nothing here asks upstreams")
-    return call.services.proxy
 
 
 def load_release(call: Call, suite: str) -> UpstreamRelease:

@@ -16,10 +16,10 @@ from application.formats.generic.addresses import address_of, has
 from application.formats.generic.digests import PUBLISHED
 from application.formats.generic.names import guess_version, media_type_of
 from application.ports import Spooled
-from application.proxying.proxy import Proxy
+from application.proxying.proxy import proxy_of
 from application.proxying.resources import Resource
 from application.wire import AnyAnswer, Call, Derived, Handler, Stream
-from domain.errors import Invalid, NotAllowed, NotFound
+from domain.errors import Invalid, NotFound
 
 _KEY = "generic"
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
@@ -45,7 +45,7 @@ def get_file(call: Call) -> AnyAnswer:
     try:
         if not mark:
             return _sent(call, path)
-        _proxy(call).fetch(call, _resource(call, archive))
+        proxy_of(call).fetch(call, _resource(call, archive))
     except NotFound as absent:
         return _made(call, absent)
     return reading.get_file(call)
@@ -90,7 +90,7 @@ def _require_files(call: Call) -> None:
 
 
 def _sent(call: Call, path: str) -> AnyAnswer:
-    found = _proxy(call).file(call, _resource(call, path))
+    found = proxy_of(call).file(call, _resource(call, path))
     if isinstance(found, Stream):
         return msgspec.structs.replace(found, headers=(*found.headers, _SANDBOXED))
     row = call.services.catalogue.artifact(call.content, path, call.at)
@@ -136,9 +136,3 @@ def _check(path: str) -> Callable[[Spooled, str], None]:
 
 def _plain(media_type: str) -> str:
     return media_type.partition(";")[0].strip().lower()
-
-
-def _proxy(call: Call) -> Proxy:
-    if call.services.proxy is None:
-        raise NotAllowed("nothing here asks upstreams")
-    return call.services.proxy

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from application.formats.go.index import TEXT_TYPE
-from application.formats.go.remote import INDEX, proxy_of
+from application.formats.go.remote import INDEX
 from application.formats.go.sums import asked_lookup, is_database, is_full, is_tile
+from application.proxying.proxy import proxy_of
 from application.proxying.resources import MUTABLE_SECONDS, Resource
 from application.wire import AnyAnswer, Call
 from domain.errors import NotFound

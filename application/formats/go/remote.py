@@ -17,10 +17,10 @@ from application.formats.go.reading import ModuleNotFound, VersionNotFound
 from application.formats.go.versions import Version, latest, listed
 from application.ports import Spooled
 from application.proxying.ageing import gate_key, is_held_back, require_age
-from application.proxying.proxy import Fetched, Proxy, upstream_of
+from application.proxying.proxy import Fetched, proxy_of, upstream_of
 from application.proxying.resources import Resource
 from application.wire import AnyAnswer, Call, Derived, Document
-from domain.errors import Invalid, NotAllowed, NotFound
+from domain.errors import Invalid, NotFound
 
 INDEX = ".index/"
 """Where what an upstream says is kept, apart from its files."""
@@ -48,7 +48,7 @@ def get_list(call: Call) -> AnyAnswer:
         shown = list(_old_enough(call, module, versions)) if gated else versions
         return Document(body=render_list(shown), media_type=TEXT_TYPE)
 
-    return proxy.document(call, [fetched], f"list {module} {gated}", render)
+    return proxy.document([fetched], f"list {module} {gated}", render)
 
 
 def get_latest(call: Call) -> AnyAnswer:
@@ -85,13 +85,6 @@ def get_file(call: Call) -> AnyAnswer:
             return proxy.file(call, _zip(asked))
         case "ziphash":
             raise VersionNotFound(asked.module, f"{asked.version}.ziphash")
-
-
-def proxy_of(call: Call) -> Proxy:
-    """What asks the upstream. Raises NotAllowed where nothing does."""
-    if call.services.proxy is None:
-        raise NotAllowed("nothing here asks upstreams")
-    return call.services.proxy
 
 
 # what is asked for
@@ -180,7 +173,7 @@ def _told(call: Call, fetched: Fetched, name: str, *chosen_by: Fetched) -> Deriv
     def render() -> Document:
         return Document(body=proxy.read(fetched), media_type=JSON_TYPE)
 
-    return proxy.document(call, [fetched, *chosen_by], name, render)
+    return proxy.document([fetched, *chosen_by], name, render)
 
 
 def _info(call: Call, module: ModulePath, version: Version) -> Info:

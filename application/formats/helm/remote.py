@@ -14,10 +14,9 @@ from application.formats.helm.upstream import MAX_BYTES as MAX_INDEX_BYTES
 from application.formats.helm.upstream import Offer, read_index
 from application.ports import Spooled
 from application.proxying.ageing import gate_key, is_held_back, require_age
-from application.proxying.proxy import Fetched, Proxy, source_url, upstream_of
+from application.proxying.proxy import Fetched, proxy_of, source_url, upstream_of
 from application.proxying.resources import Resource
 from application.wire import Answer, AnyAnswer, Call, Document, File, Stream
-from domain.errors import NotAllowed
 
 INDEX = ".index/index.yaml"
 """Where what the upstream says is kept, apart from its charts."""
@@ -35,7 +34,7 @@ def get_index(call: Call) -> AnyAnswer:
         body = render_index(shown(call, fetched), fetched.row.published_at)
         return Document(body=body, media_type=INDEX_TYPE)
 
-    return proxy_of(call).document(call, [fetched], f"index.yaml {gate_key(upstream_of(call))}", render)
+    return proxy_of(call).document([fetched], f"index.yaml {gate_key(upstream_of(call))}", render)
 
 
 def get_file_or_versions(call: Call) -> AnyAnswer:
@@ -104,13 +103,6 @@ def shown(call: Call, fetched: Fetched) -> list[Entry]:
     upstream = upstream_of(call)
     every = (offer.entry for offer in offers_of(call, fetched).values())
     return [entry for entry in every if not is_held_back(upstream, entry.created_at)]
-
-
-def proxy_of(call: Call) -> Proxy:
-    """What asks the upstream. Raises NotAllowed where nothing does."""
-    if call.services.proxy is None:
-        raise NotAllowed("nothing here asks upstreams")
-    return call.services.proxy
 
 
 def _chart(offer: Offer, address: str) -> Resource:

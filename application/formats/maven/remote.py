@@ -24,12 +24,12 @@ from application.formats.maven.reading import PLAIN, XML, checksum_document, dig
 from application.formats.maven.upstream import read_metadata
 from application.ports import Spooled
 from application.proxying.ageing import require_age
-from application.proxying.proxy import Fetched, Proxy, upstream_of
+from application.proxying.proxy import Fetched, proxy_of, upstream_of
 from application.proxying.resources import Resource
 from application.wire import AnyAnswer, Call, Document, File
 from application.xml_reader import MAX_BYTES
 from domain.artifact import ArtifactNotFound
-from domain.errors import Invalid, NotAllowed, NotFound, TooLarge
+from domain.errors import Invalid, NotFound, TooLarge
 
 INDEX = ".index"
 """Where the upstream's metadata is kept, apart from its files."""
@@ -60,7 +60,7 @@ def get_file(call: Call) -> AnyAnswer:
     proxy, resource = proxy_of(call), _file(call, asked.file)
     if asked.algorithm:
         fetched = proxy.fetch(call, resource)
-        return proxy.document(call, [fetched], f"checksum {asked.path}", partial(_digest, call, asked, fetched))
+        return proxy.document([fetched], f"checksum {asked.path}", partial(_digest, call, asked, fetched))
     if resource.lifetime == "immutable":
         row = call.services.catalogue.artifact(call.content, asked.path, call.at)
         if row is not None:
@@ -92,14 +92,7 @@ def get_metadata(call: Call) -> AnyAnswer:
         body = proxy.read(fetched)
         return checksum_document(body, asked.algorithm) if asked.algorithm else Document(body=body, media_type=XML)
 
-    return proxy.document(call, [fetched], f"metadata {asked.path} {asked.algorithm}", render)
-
-
-def proxy_of(call: Call) -> Proxy:
-    """What asks the upstream. Raises NotAllowed where nothing does."""
-    if call.services.proxy is None:
-        raise NotAllowed("nothing here asks upstreams")
-    return call.services.proxy
+    return proxy.document([fetched], f"metadata {asked.path} {asked.algorithm}", render)
 
 
 def _file(call: Call, file: LayoutFile) -> Resource:

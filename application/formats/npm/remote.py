@@ -40,10 +40,10 @@ from application.formats.npm.packuments import (
 from application.formats.npm.reading import ATTESTATIONS_BELOW, TAGS_BELOW, VARY, wants_abbreviated
 from application.formats.npm.writing import ALGORITHMS
 from application.proxying.ageing import gate_key, is_held_back, require_age
-from application.proxying.proxy import Fetched, Proxy, source_url, upstream_of
+from application.proxying.proxy import Fetched, Proxy, proxy_of, source_url, upstream_of
 from application.proxying.resources import Resource
 from application.wire import AnyAnswer, Call, Derived, Document
-from domain.errors import NotAllowed, NotFound
+from domain.errors import NotFound
 
 INDEX = ".index"
 """Where what an upstream says is kept, apart from its tarballs."""
@@ -76,13 +76,6 @@ class AllHeldBack(NotFound):
 
     def __init__(self, name: str, days: int) -> None:
         super().__init__(name=name[:300], days=days)
-
-
-def proxy_of(call: Call) -> Proxy:
-    """What asks the upstream. Raises NotAllowed where nothing does."""
-    if call.services.proxy is None:
-        raise NotAllowed("nothing here asks upstreams")
-    return call.services.proxy
 
 
 # packages
@@ -204,7 +197,7 @@ def _derived(call: Call, name: NpmName, form: str, render: Callable[[Packument, 
         return render(without(packument, young), source_url(fetched))
 
     key = f"{form} {name} {gate_key(upstream)} {call.request.repository_url}"
-    return proxy.document(call, [fetched], key, lambda: _read(proxy, fetched, name, shown))
+    return proxy.document([fetched], key, lambda: _read(proxy, fetched, name, shown))
 
 
 def _whole(

@@ -23,10 +23,9 @@ from application.formats.nuget.upstream import (
 )
 from application.ports import Spooled
 from application.proxying.ageing import is_held_back, require_age
-from application.proxying.proxy import Fetched, Proxy, source_url, upstream_of
+from application.proxying.proxy import Fetched, proxy_of, source_url, upstream_of
 from application.proxying.resources import Resource
 from application.wire import AnyAnswer, Call
-from domain.errors import NotAllowed
 
 INDEX = ".index"
 """Where what an upstream says is kept, apart from its packages."""
@@ -101,13 +100,6 @@ def asked(call: Call) -> PackageKey:
     if key is None:
         raise PackageNotFound(call.params["id"])
     return key
-
-
-def proxy_of(call: Call) -> Proxy:
-    """What asks the upstream. Raises NotAllowed where nothing does."""
-    if call.services.proxy is None:
-        raise NotAllowed("nothing here asks upstreams")
-    return call.services.proxy
 
 
 def _offers(call: Call, key: PackageKey, fetched: Sequence[Fetched]) -> list[Offer]:

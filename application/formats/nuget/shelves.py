@@ -18,7 +18,7 @@ from application.formats.nuget.names import PackageKey
 from application.formats.nuget.packages import every_key, find_package
 from application.kinds import Kinds, Part
 from application.proxying.ageing import gate_key
-from application.proxying.proxy import Fetched, upstream_of
+from application.proxying.proxy import Fetched, proxy_of, upstream_of
 from application.wire import AnyAnswer, Call, Derived, Document
 from domain.errors import NotFound
 
@@ -193,7 +193,7 @@ def kept_from_upstream(told: Callable[[Call, Shelf], Document]) -> Callable[[Cal
         key, shelf = remote.asked(call), RemoteShelf(call)
         fetched = shelf.fetch(key)
         name = f"{_name(call)} {gate_key(upstream_of(call))}"
-        return remote.proxy_of(call).document(call, fetched, name, partial(told, call, shelf))
+        return proxy_of(call).document(fetched, name, partial(told, call, shelf))
 
     return answer
 

@@ -33,10 +33,10 @@ from application.formats.oci.reading import page_size, referrers_document, tags_
 from application.formats.oci.stored import BlobUnknown, ManifestUnknown, NameUnknown
 from application.ports import Spooled
 from application.proxying.ports import UpstreamRefused
-from application.proxying.proxy import Fetched, Proxy, upstream_of
+from application.proxying.proxy import Fetched, proxy_of, upstream_of
 from application.proxying.resources import Resource
 from application.wire import AnyAnswer, Call, Document, File, Stream
-from domain.errors import NotAllowed, NotFound
+from domain.errors import NotFound
 
 INDEX = ".index"
 """Where what an upstream says is kept, apart from what has a digest."""
@@ -93,7 +93,7 @@ def list_tags(call: Call) -> AnyAnswer:
         tags = {tag for source in sources for tag in read_tags(proxy.read(source))}
         return tags_document(call.request, image, tags, limit)
 
-    return proxy.document(call, sources, f"tags {image}", render)
+    return proxy.document(sources, f"tags {image}", render)
 
 
 def list_referrers(call: Call) -> AnyAnswer:
@@ -104,14 +104,7 @@ def list_referrers(call: Call) -> AnyAnswer:
     def render() -> Document:
         return referrers_document(call.request, read_referrers(proxy.read(source)) if source is not None else [])
 
-    return proxy.document(call, [source] if source is not None else [], f"referrers {image} {subject}", render)
-
-
-def proxy_of(call: Call) -> Proxy:
-    """What asks the upstream. Raises NotAllowed where nothing does."""
-    if call.services.proxy is None:
-        raise NotAllowed("nothing here asks upstreams")
-    return call.services.proxy
+    return proxy.document([source] if source is not None else [], f"referrers {image} {subject}", render)
 
 
 # steps

@@ -15,10 +15,10 @@ from application.formats.pypi.pages import require_name
 from application.formats.pypi.uploads import media_type_of, path_of
 from application.formats.pypi.upstream import UpstreamFile, UpstreamPage, read_names, read_page, without
 from application.proxying.ageing import gate_key, is_held_back, require_age
-from application.proxying.proxy import Fetched, Proxy, source_url, upstream_of
+from application.proxying.proxy import Fetched, proxy_of, source_url, upstream_of
 from application.proxying.resources import Resource
 from application.wire import Answer, AnyAnswer, Call, Document
-from domain.errors import NotAllowed, NotFound
+from domain.errors import NotFound
 from domain.upstream import Upstream
 
 INDEX = ".index"
@@ -40,7 +40,7 @@ def list_projects(call: Call) -> AnyAnswer:
         body = projects_json(names) if media_type == JSON_V1 else projects_html(_normal(names))
         return Document(body=body, media_type=_with_charset(media_type), headers=_VARY)
 
-    return proxy.document(call, [fetched], f"simple {media_type}", render)
+    return proxy.document([fetched], f"simple {media_type}", render)
 
 
 def show_project(call: Call) -> AnyAnswer:
@@ -55,7 +55,7 @@ def show_project(call: Call) -> AnyAnswer:
         body = project_json(page) if media_type == JSON_V1 else project_html(page)
         return Document(body=body, media_type=_with_charset(media_type), headers=_VARY)
 
-    return proxy_of(call).document(call, [fetched], f"simple {media_type} {name} {gate_key(upstream)}", render)
+    return proxy_of(call).document([fetched], f"simple {media_type} {name} {gate_key(upstream)}", render)
 
 
 def show_json(call: Call) -> AnyAnswer:
@@ -74,7 +74,7 @@ def show_json(call: Call) -> AnyAnswer:
         _move_files(document, f"{call.request.repository_url}/simple/{name}/")
         return Document(body=msgspec.json.encode(document), media_type="application/json")
 
-    return proxy.document(call, [fetched], f"json {tail} {call.request.repository_url}", render)
+    return proxy.document([fetched], f"json {tail} {call.request.repository_url}", render)
 
 
 def get_file(call: Call) -> AnyAnswer:
@@ -93,13 +93,6 @@ def get_file(call: Call) -> AnyAnswer:
         raise NotFound(f"{filename} not found")
     require_age(upstream, wanted, file.entry.upload_time)
     return proxy.file(call, _metadata(file, path) if is_metadata else _file(file, path, name))
-
-
-def proxy_of(call: Call) -> Proxy:
-    """What asks the upstream. Raises NotAllowed where nothing does."""
-    if call.services.proxy is None:
-        raise NotAllowed("nothing here asks upstreams")
-    return call.services.proxy
 
 
 def _file(file: UpstreamFile, path: str, name: PypiName) -> Resource:

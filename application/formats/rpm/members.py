@@ -18,12 +18,12 @@ from application.formats.rpm.extras import MAX_BYTES
 from application.formats.rpm.generation import document_parts, load_generation
 from application.formats.rpm.index import KINDS, Kind, decompress
 from application.formats.rpm.names import REPODATA
-from application.formats.rpm.remote import document_resource, fetch_repomd, list_documents, proxy_of
+from application.formats.rpm.remote import document_resource, fetch_repomd, list_documents
 from application.formats.rpm.upstream import Data, Told, read_packages, unpacked
 from application.formats.rpm.xml_stream import CHUNK_BYTES, Readable
 from application.proxying.asking import host_of
 from application.proxying.ports import UpstreamLied
-from application.proxying.proxy import upstream_of
+from application.proxying.proxy import proxy_of, upstream_of
 from application.wire import Call
 from domain.errors import Invalid, NotFound, TooLarge
 

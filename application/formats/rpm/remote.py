@@ -15,10 +15,10 @@ from application.formats.rpm.upstream import MAX_REPOMD, Data, read_packages, re
 from application.ports import Spooled
 from application.proxying.asking import host_of
 from application.proxying.ports import UpstreamLied
-from application.proxying.proxy import Fetched, Proxy, upstream_of
+from application.proxying.proxy import Fetched, proxy_of, upstream_of
 from application.proxying.resources import Resource
 from application.wire import AnyAnswer, Call, File
-from domain.errors import Invalid, NotAllowed, NotFound
+from domain.errors import Invalid, NotFound
 
 INDEX = ".index/"
 """Where what an upstream says is kept, apart from its packages."""
@@ -125,13 +125,6 @@ def remote_file(call: Call) -> AnyAnswer:
 
 
 # what is known of the upstream
-
-
-def proxy_of(call: Call) -> Proxy:
-    """What asks the upstream. Raises NotAllowed where nothing does."""
-    if call.services.proxy is None:
-        raise NotAllowed("nothing here asks upstreams")
-    return call.services.proxy
 
 
 def fetch_repomd(call: Call) -> Fetched:
