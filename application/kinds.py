@@ -65,37 +65,10 @@ class Kinds:
             raise NotAllowed(f"'{row.key}' is a virtual repository and names none of its members for publishing")
         return Resolved(target, target.id, resolved.at)
 
-    def parts(self, repository: RepositoryRow, at: int | None) -> list[Part]:
-        """The members that hold something, in order; those of a virtual member in its place."""
-        return list(self._parts(repository, at, set(), ()))
-
     # virtual
 
-    def _parts(
-        self, repository: RepositoryRow, at: int | None, seen: set[UUID], through: tuple[RepositoryRow, ...]
-    ) -> Iterator[Part]:
-        settings = repository.settings
-        if at is not None:
-            past = self._catalogue.repository_by_id(repository.id, at)
-            settings = settings if past is None else past.settings
-        for member in sorted(settings.members, key=lambda member: member.priority):
-            if member.repository in seen:
-                continue
-            seen.add(member.repository)
-            row = self._catalogue.repository_by_id(member.repository)
-            if row is None:
-                continue
-            if row.kind == "virtual":
-                if len(through) < MAX_DEPTH:
-                    yield from self._parts(row, at, seen, (*through, row))
-            elif row.kind == "snapshot" and row.source is not None:
-                source = self._catalogue.repository_by_id(row.source, row.source_position)
-                yield Part(row, row.source, row.source_position, through, source)
-            else:
-                yield Part(row, row.id, at, through)
-
     def _from_members(self, route: Route, call: Call) -> AnyAnswer:
-        parts = self.parts(call.repository, call.at)
+        parts = parts_of(self._catalogue, call.repository, call.at)
         package = route.package(call.request) if route.package is not None else None
         if package is not None and self._is_hosted(call, parts, package):
             parts = [part for part in parts if part.repository.kind != "remote"]
@@ -177,6 +150,45 @@ class Kinds:
         if isinstance(answer, Derived):
             return msgspec.structs.replace(answer, key=f"{call.content.hex}:{answer.key}")
         raise NotFound("nothing to combine")
+
+
+def parts_of(catalogue: Catalogue, repository: RepositoryRow, at: int | None) -> list[Part]:
+    """The members that hold something, in order; those of a virtual member in its place."""
+    return list(_parts(catalogue, repository, at, set(), ()))
+
+
+def hosted_parts(call: Call, at: int | None) -> list[Part]:
+    """The hosted members of the call's repository, also those that the caller may not see: they have names too."""
+    parts = parts_of(call.services.catalogue, call.repository, at)
+    return [part for part in parts if part.repository.kind != "remote"]
+
+
+def _parts(
+    catalogue: Catalogue,
+    repository: RepositoryRow,
+    at: int | None,
+    seen: set[UUID],
+    through: tuple[RepositoryRow, ...],
+) -> Iterator[Part]:
+    settings = repository.settings
+    if at is not None:
+        past = catalogue.repository_by_id(repository.id, at)
+        settings = settings if past is None else past.settings
+    for member in sorted(settings.members, key=lambda member: member.priority):
+        if member.repository in seen:
+            continue
+        seen.add(member.repository)
+        row = catalogue.repository_by_id(member.repository)
+        if row is None:
+            continue
+        if row.kind == "virtual":
+            if len(through) < MAX_DEPTH:
+                yield from _parts(catalogue, row, at, seen, (*through, row))
+        elif row.kind == "snapshot" and row.source is not None:
+            source = catalogue.repository_by_id(row.source, row.source_position)
+            yield Part(row, row.source, row.source_position, through, source)
+        else:
+            yield Part(row, row.id, at, through)
 
 
 def _from_upstream(route: Route, call: Call) -> AnyAnswer:

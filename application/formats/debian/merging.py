@@ -13,7 +13,6 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from io import BytesIO
 from typing import BinaryIO
-from uuid import UUID
 
 import msgspec
 
@@ -34,7 +33,7 @@ from application.formats.debian.upstream import (
     read_index,
     read_release,
 )
-from application.kinds import Kinds, Part
+from application.kinds import Part, hosted_parts
 from application.proxying.proxy import Fetched, proxy_of
 from application.wire import AnyAnswer, Call, Derived, Document
 from domain.artifact import ArtifactNotFound
@@ -114,7 +113,7 @@ class _Joined:
         own = revision_of(call)
         settled_at = _settled_at(call)
         keys = [str(own), str(settled_at), *(member.key for member in self.members)]
-        self._parts = _hosted_parts(call) if any(isinstance(member, _Remote) for member in self.members) else []
+        self._parts = hosted_parts(call, call.at) if any(isinstance(member, _Remote) for member in self.members) else []
         catalogue = call.services.catalogue
         keys += [
             f"{part.content.hex}:{catalogue.revision(part.content, PACKAGES_SCOPE, part.at)}" for part in self._parts
@@ -229,7 +228,7 @@ def _file_of_remote(call: Call, members: Sequence[Call]) -> AnyAnswer:
     """A package of an archive that has its packages below `dists/`; no hosted one does."""
     path = "/".join(call.request.segments)
     package = package_of_path(path)
-    if package is None or package not in _protected(call, _hosted_parts(call)):
+    if package is None or package not in _protected(call, hosted_parts(call, call.at)):
         for member in (member for member in members if member.repository.kind == "remote"):
             try:
                 return get_file(member)
@@ -250,20 +249,10 @@ def _is_wanted(path: str, architectures: set[str]) -> bool:
     return architecture in architectures if binary else path.endswith("/source/Sources")
 
 
-def _hosted_parts(call: Call) -> list[Part]:
-    """The members that hold packages themselves, also those that this caller may not see: they have names too."""
-    parts = Kinds(call.services.catalogue, call.services.access, _no_revision).parts(call.repository, call.at)
-    return [part for part in parts if part.repository.kind != "remote"]
-
-
 def _settled_at(call: Call) -> datetime:
     """When it was said last what the repository is made of."""
     past = None if call.at is None else call.services.catalogue.repository_by_id(call.repository.id, call.at)
     return (past or call.repository).updated_at
-
-
-def _no_revision(repository: UUID, scope: str, at: int | None) -> int:
-    return 0
 
 
 def _protected(call: Call, parts: Sequence[Part]) -> frozenset[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
-from uuid import UUID
 
 import msgspec
 
@@ -15,7 +14,7 @@ from application.formats.helm.charts import every_entry
 from application.formats.helm.dialect import ChartNotFound
 from application.formats.helm.index import INDEX_TYPE, Entry, render_index
 from application.formats.helm.names import FOLDER, PROVENANCE
-from application.kinds import Kinds, Part
+from application.kinds import Part, hosted_parts
 from application.proxying.ageing import gate_key
 from application.proxying.proxy import upstream_of
 from application.wire import Answer, AnyAnswer, Call, Derived, Document, File, Stream
@@ -33,7 +32,7 @@ class Source(msgspec.Struct, frozen=True):
 
 def get_index(call: Call, members: Sequence[Call]) -> AnyAnswer:
     """GET index.yaml."""
-    sources, parts = list(_sources(members)), _hosted(call)
+    sources, parts = list(_sources(members)), hosted_parts(call, call.at)
     held = [
         f"{part.content.hex}:{call.services.catalogue.revision(part.content, PACKAGES_SCOPE, part.at)}"
         for part in parts
@@ -52,7 +51,7 @@ def get_file(call: Call, members: Sequence[Call]) -> AnyAnswer:
     name = call.params["name"]
     if not reading.is_file(name):
         return get_versions(call, members)
-    parts = _hosted(call)
+    parts = hosted_parts(call, call.at)
     for member in members:
         found = _file(call, member, name.removesuffix(PROVENANCE), parts)
         if found is not None:
@@ -76,7 +75,7 @@ def get_version(call: Call, members: Sequence[Call]) -> Answer:
 
 
 def _every(call: Call, members: Sequence[Call]) -> list[Entry]:
-    return _merged(call, list(_sources(members)), _hosted(call))
+    return _merged(call, list(_sources(members)), hosted_parts(call, call.at))
 
 
 def _sources(members: Sequence[Call]) -> Iterator[Source]:
@@ -134,12 +133,6 @@ def _file(call: Call, member: Call, archive: str, parts: Sequence[Part]) -> File
 # names that are ours
 
 
-def _hosted(call: Call) -> list[Part]:
-    """The members that hold charts themselves, also those that this caller may not see: they have names too."""
-    kinds = Kinds(call.services.catalogue, call.services.access, _no_revision)
-    return [part for part in kinds.parts(call.repository, call.at) if part.repository.kind != "remote"]
-
-
 def _protected(call: Call, parts: Sequence[Part]) -> frozenset[str]:
     """The charts that remote members have no say in."""
     catalogue = call.services.catalogue
@@ -154,7 +147,3 @@ def _is_protected(call: Call, parts: Sequence[Part], name: str) -> bool:
 
 def _is_shared(call: Call, name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in call.repository.settings.shared_names)
-
-
-def _no_revision(repository: UUID, scope: str, at: int | None) -> int:
-    return 0

@@ -16,7 +16,7 @@ from application.formats.nuget.finding import Query, find_packages
 from application.formats.nuget.index import Entry
 from application.formats.nuget.names import PackageKey
 from application.formats.nuget.packages import every_key, find_package
-from application.kinds import Kinds, Part
+from application.kinds import Part, hosted_parts
 from application.proxying.ageing import gate_key
 from application.proxying.proxy import Fetched, proxy_of, upstream_of
 from application.wire import AnyAnswer, Call, Derived, Document
@@ -111,9 +111,7 @@ class VirtualShelf:
         self._call = call
         self._ours = [member for member in members if member.repository.kind != "remote"]
         self._members = members
-        kinds = Kinds(call.services.catalogue, call.services.access, _no_revision)
-        parts = kinds.parts(call.repository, call.at)
-        self._hosted = [part for part in parts if part.repository.kind != "remote"]
+        self._hosted = hosted_parts(call, call.at)
 
     def load(self, key: PackageKey) -> list[Entry]:
         """See Shelf."""
@@ -222,7 +220,3 @@ def _name(call: Call) -> str:
 
 def _holds(versions: Callable[[UUID, str, int | None], Sequence[object]], part: Part, key: str) -> bool:
     return bool(versions(part.content, key, part.at))
-
-
-def _no_revision(repository: UUID, scope: str, at: int | None) -> int:
-    return 0

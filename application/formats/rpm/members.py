@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from uuid import UUID
 
 import msgspec
 
@@ -21,6 +20,7 @@ from application.formats.rpm.names import REPODATA
 from application.formats.rpm.remote import document_resource, fetch_repomd, list_documents
 from application.formats.rpm.upstream import Data, Told, read_packages, unpacked
 from application.formats.rpm.xml_stream import CHUNK_BYTES, Readable
+from application.kinds import hosted_parts
 from application.proxying.asking import host_of
 from application.proxying.ports import UpstreamLied
 from application.proxying.proxy import proxy_of, upstream_of
@@ -29,8 +29,6 @@ from domain.errors import Invalid, NotFound, TooLarge
 
 EXTRA_TYPES = {"comps.xml": "group", "modules.yaml": "modules", "updateinfo.xml": "updateinfo"}
 """Documents that members may have uploaded, by what their upstreams call them."""
-
-_MAX_DEPTH = 8
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -61,8 +59,8 @@ def state_of(call: Call, members: Sequence[Call], at: int | None = None) -> Stat
     sources = [source for member in members if (source := _source(member, position)) is not None]
     own = call.services.catalogue.revision(call.content, TREE_SCOPE, position)
     hosted = [
-        (content, call.services.catalogue.revision(content, PACKAGES_SCOPE, _earlier(limit, position)))
-        for content, limit in _hosted(call, call.repository.id, position)
+        (part.content, call.services.catalogue.revision(part.content, PACKAGES_SCOPE, _earlier(part.at, position)))
+        for part in hosted_parts(call, position)
     ]
     names = [f"{content.hex}:{revision}" for content, revision in hosted]
     digest = hashlib.sha256("\n".join([*(source.key for source in sources), "", *names, str(own)]).encode())
@@ -94,27 +92,13 @@ def _earlier(one: int | None, other: int | None) -> int | None:
     return other if one is None else one if other is None else min(one, other)
 
 
-def _hosted(call: Call, virtual: UUID, at: int | None, depth: int = 0) -> Iterator[tuple[UUID, int | None]]:
-    """The hosted members, also those that the caller may not see: their names are theirs all the same."""
-    catalogue = call.services.catalogue
-    row = catalogue.repository_by_id(virtual, at) or catalogue.repository_by_id(virtual)
-    for member in row.settings.members if row is not None else ():
-        found = catalogue.repository_by_id(member.repository)
-        if found is None or found.kind == "remote":
-            continue
-        if found.kind != "virtual":
-            yield (found.source, found.source_position) if found.source is not None else (found.id, None)
-        elif depth < _MAX_DEPTH:
-            yield from _hosted(call, found.id, at, depth + 1)
-
-
 def hosted_names(call: Call, at: int) -> frozenset[str]:
     """What the packages of hosted members are called, but for what is allowed to be shared."""
     shared = call.repository.settings.shared_names
     names = {
         row.package
-        for content, limit in _hosted(call, call.repository.id, at)
-        for row in call.services.catalogue.packages(content, _earlier(limit, at))
+        for part in hosted_parts(call, at)
+        for row in call.services.catalogue.packages(part.content, _earlier(part.at, at))
     }
     return frozenset(name for name in names if not any(fnmatchcase(name, pattern) for pattern in shared))
 
